@@ -28,6 +28,12 @@ struct req {
     struct str body;          /* all of it, decoded from its framing */
     const struct json *json;  /* after body validation; NULL without a body */
     struct identity *identity;
+    /*
+     * Set while the caller's grants are not yet known to be current (handlers/auth.h). Whoever is about to do what
+     * others can notice (write, publish, stream) calls it first and passes a failure on; a first read is
+     * started, then confirmed, then finished, so that both share one wait.
+     */
+    int (*confirm)(struct req *r);
     struct pg_tx *tx;         /* open transaction: sql_* run inside it */
     char id[37];              /* X-Request-ID */
     struct str client;        /* address, after TRUSTED_PROXIES */

@@ -1,0 +1,22 @@
+/* What the product adds to the server: the state that handlers share, and the wiring. */
+#ifndef HANDLERS_APP_H
+#define HANDLERS_APP_H
+
+#include "server.h"
+
+struct auth_cache;
+struct limits;
+
+struct app {
+    struct auth_cache *auth;
+    struct limits *limits; /* handlers/limit.h */
+};
+
+/* Routes, dispatch and app of a server whose loop, db and redis stand. 0 or -errno. */
+MUST_USE int app_start(struct server *s);
+void app_stop(struct server *s);
+
+/* The whole API (routes.c). */
+const struct route *app_routes(size_t *count);
+
+#endif
