@@ -127,6 +127,11 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
     return 0;
 }
 
+size_t str_utf8_sequence(struct str s)
+{
+    return s.n != 0 ? utf8_sequence((const unsigned char *)s.p, s.n) : 0;
+}
+
 bool str_is_utf8(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;

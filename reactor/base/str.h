@@ -88,6 +88,9 @@ MUST_USE int str_to_i64(struct str s, int64_t *value);
 /* Whether the bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool str_is_utf8(struct str s);
 
+/* Bytes of the valid UTF-8 sequence at the head of s, or 0. */
+size_t str_utf8_sequence(struct str s);
+
 /* Number of code points of valid UTF-8. */
 size_t str_utf8_length(struct str s);
 
