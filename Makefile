@@ -25,6 +25,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN)
 LDLIBS += -lev $(shell pkg-config --libs $(PKGS)) -lbearssl -lm
 
 SOURCES := $(wildcard reactor/base/*.c reactor/core/*.c reactor/*.c handlers/*.c handlers/resources/*.c workers/*.c)
+SOURCES += $(GEN)/sql.c
 ASM := $(wildcard reactor/core/*.S)
 MAIN := reactor/main.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(ASM:%.S=$(BUILD)/%.o)
@@ -55,6 +56,15 @@ $(BUILD)/%.o: %.S
 
 unit: $(BUILD)/unit
 	$(BUILD)/unit
+
+# The stamp is newer than all SQL; sql.h and sql.c only change when what they hold does.
+$(GEN)/sql.stamp: sql/generate sql sql/schema $(wildcard sql/*.sql sql/schema/*.sql)
+	@echo '  SQL  $(GEN)/sql.h'
+	$(Q)sql/generate $(GEN)
+	@touch $@
+$(GEN)/sql.h $(GEN)/sql.c: $(GEN)/sql.stamp
+	@:
+$(OBJECTS) $(UNIT_OBJECTS): | $(GEN)/sql.h
 
 clean:
 	rm -rf build
