@@ -16,6 +16,7 @@
 struct conn;
 struct identity; /* handlers/auth.h: who asks */
 struct server;
+struct values;
 
 struct req {
     struct arena arena;
@@ -27,6 +28,7 @@ struct req {
     const struct route *route;
     struct str body;          /* all of it, decoded from its framing */
     const struct json *json;  /* after body validation; NULL without a body */
+    struct values *fields, *query_fields; /* what body_check() and query_check() found (handlers/fields.h) */
     struct identity *identity;
     /*
      * Set while the caller's grants are not yet known to be current (handlers/auth.h). Whoever is about to do what
