@@ -18,6 +18,7 @@ PKGS := libpq hiredis yaml-0.1 libcurl libsodium libpcre2-8
 CPPFLAGS += -D_GNU_SOURCE -I. -Ireactor -I$(GEN) $(shell pkg-config --cflags $(PKGS))
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
+          -Wno-missing-field-initializers \
           -fno-strict-aliasing -fno-omit-frame-pointer -fstack-protector-strong -fPIE
 CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -O1,-Wframe-larger-than=2048 -D_FORTIFY_SOURCE=2)
 CFLAGS += $(if $(COVERAGE),--coverage -O0 -U_FORTIFY_SOURCE)
