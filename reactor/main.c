@@ -1,5 +1,7 @@
 /* The program: `sinas COMMAND`. Each command is a row; each process of `serve` is another entry of the same file. */
 #include "base/conf.h"
+#include "proc.h"
+#include "serve.h"
 
 #include <fcntl.h>
 
@@ -63,6 +65,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"serve", command_serve, "[--print-config]: run the server; or print every setting, where it comes from, and stop"},
     {"init", command_init, "[FILE]: write an environment file with fresh keys (default .env)"},
     {"help", command_help, "print this list"},
     {"version", command_version, "print the version"},
@@ -82,6 +85,8 @@ static int command_help(int argc UNUSED, char **argv UNUSED)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && str_eq(str_from(argv[1]), STR("--process")))
+        return process_main(argc - 1, argv + 1);
     for (size_t i = 0; argc > 1 && i < nelem(commands); i++) {
         if (str_eq(str_from(argv[1]), str_from(commands[i].name)))
             return commands[i].run(argc - 1, argv + 1);

@@ -44,10 +44,13 @@ void child_start(struct loop *l, void (*stop)(void *arg), void *arg);
 /* The process serves now. Only the first call counts. */
 void child_ready(void);
 
-/* Between supervisor and process: what is passed on the command line. 0 or -EINVAL. */
+/* What a process tells its supervisor, one byte each; whatever the supervisor sends is answered with ALIVE. */
+enum child_tell { CHILD_TELL_READY = 'R', CHILD_TELL_ALIVE = 'A' };
+
+/* Reads what the supervisor passed: the title, then options with one value each (proc.c). 0 or -EINVAL. */
 MUST_USE int child_enter(int argc, char **argv);
 
-/* Where child_enter() keeps it. For tests of processes without a supervisor: fill it instead. */
+/* The same to be filled by tests that run a process's code without a supervisor. */
 struct child *child_settings(void);
 
 #endif
