@@ -46,6 +46,9 @@ struct str auth_last_permission(const struct req *r, bool *was_held); /* STR_NON
 /* fail(r, 403, "Permission denied: <permission>") unless it is held. */
 MUST_USE int auth_require(struct req *r, struct str permission);
 
+/* 401 with the header that belongs to it. Returns -1. */
+int auth_refuse(struct req *r, const char *detail);
+
 /*
  * The identity of a user, for work that acts in his name: an agent's turn, a schedule, a job.
  * api_key_id limits it to that key (STR_NONE: none). NULL when the user or the

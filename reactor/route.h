@@ -37,6 +37,7 @@ struct route {
     const char *path; /* "/chats/{id}/messages" */
     enum route_rule rule;
     const char *permission; /* FIXED, PATH */
+    const char *refusal;    /* of the two: text of the 403; NULL: "Permission denied: <permission>" */
     int (*handler)(struct req *r);
     const struct body *body; /* NULL: the body is not looked at */
     unsigned flags;
