@@ -1,0 +1,70 @@
+"""What the API tests share. Each fixture says how long its object lives.
+
+    servers      PostgreSQL and Redis                                   session
+    sinas        the server, with settings of a fresh installation      session; tests use names of their own
+    new_sinas    starts further servers: new_sinas(SETTING="value")     each until the end of its test
+    http         an anonymous client of sinas
+    admin        a client with a superadmin's API key
+    make_user    make_user(email, roles=("Users",)): a client that is signed in
+    unique       a word that no other test uses
+"""
+
+import itertools
+import sys
+
+import pytest
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+
+from harness import Servers, Sinas  # noqa: E402
+
+words = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers():
+    servers = Servers()
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def sinas(servers):
+    sinas = Sinas(servers)
+    try:
+        yield sinas.start()
+    finally:
+        sinas.close()
+
+
+@pytest.fixture
+def new_sinas(servers):
+    started = []
+
+    def start(**settings):
+        started.append(Sinas(servers, **settings))
+        return started[-1].start()
+
+    yield start
+    for sinas in started:
+        sinas.close()
+
+
+@pytest.fixture
+def http(sinas):
+    return sinas.client()
+
+
+@pytest.fixture(scope="session")
+def admin(sinas):
+    return sinas.client(sinas.new_key("sinas.*:all"))
+
+
+@pytest.fixture
+def make_user(sinas):
+    return sinas.make_user
+
+
+@pytest.fixture
+def unique():
+    return f"w{next(words)}"
