@@ -45,24 +45,43 @@ struct http_head {
 };
 
 /*
- * Parses a head at the start of text, which may be incomplete.
- *   1   complete; slices point into text, fields lie in the arena
+ * The search for the end of a head, fed with what has arrived so far; starts as
+ * {0}. Keeps its place, so that a slow sender costs linear work, and refuses at the first octet that
+ * cannot be, so that the result does not depend on how the bytes were cut.
+ *   1   complete: at is the length of the whole head, an empty line in front included
  *   0   more bytes are needed
- *  <0   -status to answer with before closing (400, 414, 431, 501, 505, 417, …)
- * scanned remembers how far the search for the end got, so that slow senders cost linear work; starts at 0.
+ *  <0   -status to answer with before closing (400, 414, 431, 505)
  */
-MUST_USE int http_parse_head(struct arena *a, struct str text, size_t *scanned, struct http_head *head);
+struct http_scan {
+    uint32_t at;     /* octets that were looked at */
+    uint32_t line;   /* where the request line starts */
+    uint32_t fields; /* where the header section starts; 0: still in the request line */
+};
+MUST_USE int http_scan_head(struct http_scan *scan, struct str text);
+
+/*
+ * Parses a head that http_scan_head() found complete. 0; or -status to answer with before closing (400,
+ * 413, 415, 417, 431, 501): then the fields before the bad one are there. Slices point into text, fields lie in
+ * the arena.
+ */
+MUST_USE int http_parse_head(struct arena *a, struct str text, struct http_head *head);
+
+/* Whether it is a token (RFC 9110 §5.6.2), as field names and methods are. */
+bool http_is_token(struct str s);
 
 /* The value of the first field of that name (any case), or STR_NONE. */
 struct str http_field(const struct http_head *head, struct str name);
 
 /* Incremental decoder of a chunked body (RFC 9112 §7.1). */
 struct http_chunked {
-    int state;
-    uint64_t left;       /* of the current chunk */
-    uint64_t total;      /* body bytes so far */
-    unsigned digits, extension_bytes, extensions_total, trailer_bytes, trailer_fields;
+    unsigned char state; /* enum chunk_state of http_chunked.c */
+    unsigned char digits;
+    unsigned short trailer_fields;
+    unsigned extension_bytes, extensions_total, trailer_bytes;
+    uint64_t left;  /* of the current chunk */
+    uint64_t total; /* body bytes announced so far */
 };
+
 void http_chunked_init(struct http_chunked *c);
 /*
  * Consumes from *in and sets *data to a run of body bytes inside it (perhaps empty).

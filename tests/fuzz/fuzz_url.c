@@ -1,0 +1,45 @@
+/* Paths against a route table, and query strings. */
+#include "route.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int handler(struct req *r UNUSED)
+{
+    return 0;
+}
+
+static const struct route rows[] = {
+    {HTTP_GET, "/", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
+    {HTTP_GET, "/agents/{namespace}/{name}", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
+    {HTTP_GET, "/agents/default/x", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
+    {HTTP_GET, "/w/{path}", RULE_PUBLIC, NULL, handler, NULL, ROUTE_TAIL, NULL},
+    {HTTP_GET, "/w/{a}/{b}/c", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
+};
+
+static void check(struct str decoded)
+{
+    if (!str_is_utf8(decoded) || (decoded.n != 0 && memchr(decoded.p, 0, decoded.n) != NULL))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct route_table *table;
+    struct str path = str_of((const char *)data, size), query = path, name, value;
+    struct route_match m;
+    struct arena a;
+
+    if (table == NULL)
+        table = route_table_new(rows, nelem(rows));
+    arena_init(&a);
+    if (route_find(table, &a, HTTP_GET, path, &m) == 0) {
+        for (size_t i = 0; i < m.params_count; i++)
+            check(m.params[i]);
+    }
+    while (http_query_next(&a, &query, &name, &value) > 0) {
+        check(name);
+        check(value);
+    }
+    arena_fini(&a);
+    return 0;
+}
