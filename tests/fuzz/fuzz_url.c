@@ -8,12 +8,14 @@ static int handler(struct req *r UNUSED)
     return 0;
 }
 
+#define ROW(text, bits) {.method = HTTP_GET, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits}
+
 static const struct route rows[] = {
-    {HTTP_GET, "/", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
-    {HTTP_GET, "/agents/{namespace}/{name}", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
-    {HTTP_GET, "/agents/default/x", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
-    {HTTP_GET, "/w/{path}", RULE_PUBLIC, NULL, handler, NULL, ROUTE_TAIL, NULL},
-    {HTTP_GET, "/w/{a}/{b}/c", RULE_PUBLIC, NULL, handler, NULL, 0, NULL},
+    ROW("/", 0),
+    ROW("/agents/{namespace}/{name}", 0),
+    ROW("/agents/default/x", 0),
+    ROW("/w/{path}", ROUTE_TAIL),
+    ROW("/w/{a}/{b}/c", 0),
 };
 
 static void check(struct str decoded)

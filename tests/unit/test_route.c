@@ -7,7 +7,7 @@ static int handler(struct req *r UNUSED)
     return 0;
 }
 
-#define ROW(method, path, flags) {HTTP_##method, path, RULE_PUBLIC, NULL, handler, NULL, flags, NULL}
+#define ROW(verb, text, bits) {.method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits}
 
 static const struct route rows[] = {
     ROW(GET, "/", 0),
