@@ -8,11 +8,14 @@
 #ifndef HANDLERS_PERM_H
 #define HANDLERS_PERM_H
 
-#include "base/arena.h"
+#include "base/buf.h"
 
-enum { PERM_SIZE_MAX = 255 }; /* bytes of a permission; longer ones match nothing */
+enum { PERM_LENGTH_MAX = 255 }; /* characters of a permission that may be stored */
 
-/* Whether s is of the grammar of §4.1, for keys that are about to be stored. */
+/*
+ * Whether s is of the grammar of §4.1, for keys that are about to be stored. A requirement may be
+ * longer than a grant (a namespace and a name have 255 characters each), and is never refused for it.
+ */
 bool perm_is_valid(struct str s);
 
 struct perm_set;
@@ -38,7 +41,6 @@ bool perm_hasf(const struct perm_scope *scope, const char *format, ...) PRINTF_L
  * Whether every one of the requested grants is held, for creating API keys (§4.5). Those that are
  * not are appended to violations, ", " in between, when violations is not NULL.
  */
-struct buf;
 bool perm_covers(const struct perm_scope *scope, const struct str *requested,
                  size_t requested_count, struct buf *violations);
 
@@ -61,15 +63,8 @@ bool perm_row(const struct perm_scope *scope, const struct perm_target *target, 
 /* §4.6, create: path-less or for the new row's own name; the kind, space and name of target count. */
 bool perm_create(const struct perm_scope *scope, const struct perm_target *target);
 
-/*
- * A requirement's text: sinas.KIND[/space[/name]].ACTION:SCOPE. The result is the empty
- * text, which nothing covers, when it would be longer than PERM_SIZE_MAX.
- */
-struct perm_text {
-    char bytes[PERM_SIZE_MAX + 1];
-    size_t n;
-};
-struct str perm_text(struct perm_text *out, const struct perm_target *target, struct str action,
-                     const char *scope);
+/* A requirement's text, in the arena: sinas.KIND[/space[/name]].ACTION:SCOPE. */
+struct str perm_text(struct arena *a, const struct perm_target *target, struct str action,
+                     struct str scope);
 
 #endif
