@@ -62,7 +62,8 @@ MUST_USE int pg_ready_await(struct pg *db, int64_t timeout_ms);
 
 /*
  * Runs a statement in its lane, or inside tx when that is not NULL. params has
- * s->params_count entries, STR_NONE is SQL NULL. The rows live in the arena.
+ * s->params_count entries, STR_NONE is SQL NULL; bytea parameters are the bytes
+ * themselves, all others text. The rows live in the arena.
  *   >= 0        rows->count, or rows->affected when the statement returns no rows
  *   -ENOTCONN   no connection, or lost under way
  *   -EEXIST     unique or exclusion violation (rows->constraint)
@@ -85,7 +86,11 @@ struct pg_call *pg_start(struct pg *db, const struct sql_stmt *s, const struct s
 MUST_USE int pg_finish_await(struct pg_call *call, struct arena *a, struct rows *rows);
 void pg_forget(struct pg_call *call);
 
-/* Transactions on the write lane. pg_rollback never waits; a tx left to pg_tx_abandon() is rolled back too. */
+/*
+ * Transactions on the write lane. BEGIN travels with the first statement.
+ * Every tx ends in exactly one of commit and rollback; pg_rollback never waits, and
+ * may be called while a statement that was given up is still running.
+ */
 MUST_USE int pg_begin_await(struct pg *db, struct pg_tx **tx);
 MUST_USE int pg_commit_await(struct pg_tx *tx); /* tx is gone afterwards, whatever the result; -EIO, -ENOTCONN: unknown */
 void pg_rollback(struct pg_tx *tx);
