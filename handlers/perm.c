@@ -12,17 +12,17 @@ enum perm_scope_kind { PERM_SCOPE_OWN, PERM_SCOPE_ALL, PERM_SCOPE_BOTH, PERM_SCO
 
 struct parts {
     struct str text;
-    struct str base;        /* "sinas.agents" */
-    struct str lead;        /* the base without its last segment when that is "*"; STR_NONE: it was the only one */
-    struct str path;        /* "support/bot", STR_NONE without */
-    struct str wide_path;   /* the path after the path-less rule of §4.3 */
+    struct str base; /* "sinas.agents" */
+    struct str lead; /* the base without its last segment when that is "*"; STR_NONE: it was the only one */
+    struct str path; /* "support/bot", STR_NONE without */
+    struct str wide_path; /* the path after the path-less rule of §4.3 */
     struct str action;
     struct str scope_text;
     enum perm_scope_kind scope;
-    bool is_formed;         /* has a scope and an action */
-    bool is_wide;           /* §4.3 gave it another path */
-    bool ends_in_star;      /* the last segment of the base is "*" */
-    bool has_any_action;    /* the action is "*" */
+    bool is_formed;      /* has a scope and an action */
+    bool is_wide;        /* §4.3 gave it another path */
+    bool ends_in_star;   /* the last segment of the base is "*" */
+    bool has_any_action; /* the action is "*" */
 };
 
 struct perm_set {
@@ -162,8 +162,8 @@ static bool parts_equal(const struct parts *g, const struct parts *r)
     if (str_eq(g->text, r->text))
         return true;
     return (g->is_wide || r->is_wide) && g->is_formed && r->is_formed &&
-           str_eq(g->scope_text, r->scope_text) && str_eq(g->action, r->action) &&
-           str_eq(g->base, r->base) && str_eq(g->wide_path, r->wide_path);
+           str_eq(g->scope_text, r->scope_text) && str_eq(g->action, r->action) && str_eq(g->base, r->base) &&
+           str_eq(g->wide_path, r->wide_path);
 }
 
 static bool parts_match(const struct parts *g, const struct parts *r)
@@ -234,8 +234,8 @@ bool perm_hasf(const struct perm_scope *scope, const char *format, ...)
     return has;
 }
 
-bool perm_covers(const struct perm_scope *scope, const struct str *requested,
-                 size_t requested_count, struct buf *violations)
+bool perm_covers(const struct perm_scope *scope, const struct str *requested, size_t requested_count,
+                 struct buf *violations)
 {
     bool covers = true;
 
@@ -272,8 +272,7 @@ static void target_write(struct buf *out, const struct perm_target *target, stru
     buf_add(out, scope);
 }
 
-struct str perm_text(struct arena *a, const struct perm_target *target, struct str action,
-                     struct str scope)
+struct str perm_text(struct arena *a, const struct perm_target *target, struct str action, struct str scope)
 {
     struct buf out;
 
@@ -328,8 +327,7 @@ bool perm_row(const struct perm_scope *scope, const struct perm_target *target, 
     case PERM_ALL:
         return true;
     case PERM_OWN:
-        return target->is_owner || !target->has_owner ||
-               (target->is_visible && is_reading(action));
+        return target->is_owner || !target->has_owner || (target->is_visible && is_reading(action));
     case PERM_NONE:
         break;
     }

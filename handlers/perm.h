@@ -41,21 +41,25 @@ bool perm_hasf(const struct perm_scope *scope, const char *format, ...) PRINTF_L
  * Whether every one of the requested grants is held, for creating API keys (§4.5). Those that are
  * not are appended to violations, ", " in between, when violations is not NULL.
  */
-bool perm_covers(const struct perm_scope *scope, const struct str *requested,
-                 size_t requested_count, struct buf *violations);
+bool perm_covers(const struct perm_scope *scope, const struct str *requested, size_t requested_count,
+                 struct buf *violations);
 
 /* How far a scope reaches for one action on one name. */
 enum perm_reach { PERM_NONE, PERM_OWN, PERM_ALL };
 
 /* A row of a kind, as far as §4.6 asks. Use STR_NONE for what it has not. */
 struct perm_target {
-    struct str kind;            /* "agents" */
-    struct str space, name;     /* its path: both for namespaced kinds, space alone for states */
-    bool is_owner;              /* the caller owns the row */
-    bool has_owner;             /* the kind has an owner column */
-    bool is_visible;            /* the kind has a visibility and the row is not private */
+    struct str kind;        /* "agents" */
+    struct str space, name; /* its path: both for namespaced kinds, space alone for states */
+    bool is_owner;          /* the caller owns the row */
+    bool has_owner;         /* the kind has an owner column */
+    bool is_visible;        /* the kind has a visibility and the row is not private */
 };
 
+/*
+ * With space and name "*" this asks for every row of the kind: whoever gets PERM_ALL there needs
+ * no check per row, which is what lists put into their SQL.
+ */
 enum perm_reach perm_reach(const struct perm_scope *scope, const struct perm_target *target,
                            struct str action);
 /* The rule of §4.6 for get, update, delete and the kinds' own actions. */
@@ -64,7 +68,6 @@ bool perm_row(const struct perm_scope *scope, const struct perm_target *target, 
 bool perm_create(const struct perm_scope *scope, const struct perm_target *target);
 
 /* A requirement's text, in the arena: sinas.KIND[/space[/name]].ACTION:SCOPE. */
-struct str perm_text(struct arena *a, const struct perm_target *target, struct str action,
-                     struct str scope);
+struct str perm_text(struct arena *a, const struct perm_target *target, struct str action, struct str scope);
 
 #endif

@@ -1,4 +1,5 @@
-/* What a new installation grants, and the list of permissions that the console offers (spec 10 §4.7, §4.8). */
+/* What a new installation grants, and the list of permissions that the console offers (spec 10 §4.7, §4.8).
+ */
 #ifndef HANDLERS_PERM_DEFAULTS_H
 #define HANDLERS_PERM_DEFAULTS_H
 

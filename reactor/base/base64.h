@@ -9,10 +9,10 @@
 #include "base/arena.h"
 
 enum base64_form {
-    BASE64_STANDARD,          /* + and /, padded */
+    BASE64_STANDARD, /* + and /, padded */
     BASE64_STANDARD_UNPADDED,
-    BASE64_URL,               /* - and _, padded */
-    BASE64_URL_UNPADDED,      /* JWT and our own tokens */
+    BASE64_URL,          /* - and _, padded */
+    BASE64_URL_UNPADDED, /* JWT and our own tokens */
 };
 
 size_t base64_encoded_size(enum base64_form form, size_t n);
@@ -29,7 +29,6 @@ struct str base64_encode(struct arena *a, enum base64_form form, struct str byte
 /* The number of bytes written to out (of size bytes), or -EINVAL, -ENOSPC. */
 MUST_USE ssize_t base64_decode_to(void *out, size_t size, enum base64_form form, struct str text);
 /* 0 or -EINVAL. */
-MUST_USE int base64_decode(struct arena *a, enum base64_form form, struct str text,
-                           struct str *bytes);
+MUST_USE int base64_decode(struct arena *a, enum base64_form form, struct str text, struct str *bytes);
 
 #endif

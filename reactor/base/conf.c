@@ -54,38 +54,37 @@ static bool holds_email(struct arena *a, struct str *value)
 static const struct conf_rule conf_rule_any = {holds_always, "must be text"};
 static const struct conf_rule conf_rule_fernet_key = {
     holds_fernet_key, "must be 32 bytes as URL-safe base64 with padding (44 characters)"};
-static const struct conf_rule conf_rule_postgres_url = {
-    holds_postgres_url, "must begin with postgres:// or postgresql://"};
-static const struct conf_rule conf_rule_redis_url = {
-    holds_redis_url, "must begin with redis://, rediss:// or unix://"};
-static const struct conf_rule conf_rule_http_url = {holds_http_url,
-                                                    "must begin with http:// or https://"};
+static const struct conf_rule conf_rule_postgres_url = {holds_postgres_url,
+                                                        "must begin with postgres:// or postgresql://"};
+static const struct conf_rule conf_rule_redis_url = {holds_redis_url,
+                                                     "must begin with redis://, rediss:// or unix://"};
+static const struct conf_rule conf_rule_http_url = {holds_http_url, "must begin with http:// or https://"};
 static const struct conf_rule conf_rule_email = {holds_email, "must be an e-mail address"};
 
 /* The table. */
 
-#define ROW(row_type, name, ...)                                                                   \
-    {.type = CONF_TYPE_##row_type, .index = CONF_AT_##name, .field = #name,                        \
-     .offset = offsetof(struct conf, name), __VA_ARGS__},
-#define NUMBER(type, field, default_text, low, high, flag_bits, help_text)                         \
-    ROW(type, field, .fallback = default_text, .least = low, .most = high, .flags = flag_bits,     \
+#define ROW(row_type, name, ...)                                                                             \
+    {.type = CONF_TYPE_##row_type,                                                                           \
+     .index = CONF_AT_##name,                                                                                \
+     .field = #name,                                                                                         \
+     .offset = offsetof(struct conf, name),                                                                  \
+     __VA_ARGS__},
+#define NUMBER(type, field, default_text, low, high, flag_bits, help_text)                                   \
+    ROW(type, field, .fallback = default_text, .least = low, .most = high, .flags = flag_bits,               \
         .help = help_text)
 #define CONF_TITLE(text) {.type = CONF_TYPE_TITLE, .field = text},
-#define CONF_TEXT(field, value, rule_name, flag_bits, help_text)                                   \
-    ROW(TEXT, field, .fallback = value, .rule = &conf_rule_##rule_name, .flags = flag_bits,        \
-        .help = help_text)
-#define CONF_WORD(field, value, word_list, flag_bits, help_text)                                   \
+#define CONF_TEXT(field, value, rule_name, flag_bits, help_text)                                             \
+    ROW(TEXT, field, .fallback = value, .rule = &conf_rule_##rule_name, .flags = flag_bits, .help = help_text)
+#define CONF_WORD(field, value, word_list, flag_bits, help_text)                                             \
     ROW(WORD, field, .fallback = value, .words = word_list, .flags = flag_bits, .help = help_text)
-#define CONF_BOOL(field, value, flag_bits, help_text)                                              \
+#define CONF_BOOL(field, value, flag_bits, help_text)                                                        \
     ROW(BOOL, field, .fallback = #value, .flags = flag_bits, .help = help_text)
-#define CONF_INT(field, value, least, most, flags, help)                                           \
-    NUMBER(INT, field, #value, least, most, flags, help)
-#define CONF_REAL(field, value, least, most, flags, help)                                          \
+#define CONF_INT(field, value, least, most, flags, help) NUMBER(INT, field, #value, least, most, flags, help)
+#define CONF_REAL(field, value, least, most, flags, help)                                                    \
     NUMBER(REAL, field, #value, least, most, flags, help)
-#define CONF_SIZE(field, value, least, most, flags, help)                                          \
+#define CONF_SIZE(field, value, least, most, flags, help)                                                    \
     NUMBER(SIZE, field, #value, least, most, flags, help)
-#define CONF_ALIAS(alias, name)                                                                    \
-    {.type = CONF_TYPE_ALIAS, .index = CONF_AT_##name, .field = #alias},
+#define CONF_ALIAS(alias, name) {.type = CONF_TYPE_ALIAS, .index = CONF_AT_##name, .field = #alias},
 
 const struct conf_row conf_rows[] = {
 #include "base/conf.def"
@@ -127,9 +126,9 @@ static int size_parse(struct str s, int64_t *value)
         struct str unit;
         int64_t factor;
     } units[] = {
-        {STR_INIT("k"), 1 << 10}, {STR_INIT("kb"), 1 << 10}, {STR_INIT("m"), 1 << 20},
-        {STR_INIT("mb"), 1 << 20}, {STR_INIT("g"), 1 << 30}, {STR_INIT("gb"), 1 << 30},
-        {STR_INIT(""), 1},        {STR_INIT("b"), 1},
+        {STR_INIT("k"), 1 << 10},  {STR_INIT("kb"), 1 << 10}, {STR_INIT("m"), 1 << 20},
+        {STR_INIT("mb"), 1 << 20}, {STR_INIT("g"), 1 << 30},  {STR_INIT("gb"), 1 << 30},
+        {STR_INIT(""), 1},         {STR_INIT("b"), 1},
     };
     size_t digits = 0;
 
@@ -198,8 +197,8 @@ static struct str conf_rule_text(struct arena *a, const struct conf_row *row)
     case CONF_TYPE_BOOL:
         return STR("must be true or false");
     case CONF_TYPE_SIZE:
-        return arena_strf(a, "must be a size from %.0f to %.0f bytes, such as 512k, 10m or 1g",
-                          row->least, row->most);
+        return arena_strf(a, "must be a size from %.0f to %.0f bytes, such as 512k, 10m or 1g", row->least,
+                          row->most);
     case CONF_TYPE_INT:
         return arena_strf(a, "must be a whole number from %.0f to %.0f", row->least, row->most);
     case CONF_TYPE_REAL:
@@ -212,8 +211,7 @@ static struct str conf_rule_text(struct arena *a, const struct conf_row *row)
 }
 
 /* The last non-empty variable of that name in any case, or NULL: later lines replace earlier ones. */
-static const struct conf_variable *find_variable(const struct conf_variables *variables,
-                                                 const char *name)
+static const struct conf_variable *find_variable(const struct conf_variables *variables, const char *name)
 {
     for (size_t i = variables->count; i-- > 0;) {
         const struct conf_variable *v = &variables->items[i];
@@ -226,8 +224,7 @@ static const struct conf_variable *find_variable(const struct conf_variables *va
 
 /* The setting's variable under its own name, else under an alias; *named is the row of the name. */
 static const struct conf_variable *find_setting(const struct conf_variables *variables,
-                                                const struct conf_row *row,
-                                                const struct conf_row **named)
+                                                const struct conf_row *row, const struct conf_row **named)
 {
     const struct conf_variable *v = find_variable(variables, row->field);
 
@@ -388,8 +385,7 @@ static void conf_derive(struct conf *c)
 
 static struct conf_variables copy_variables(struct arena *a, const struct conf_variables *from)
 {
-    struct conf_variables copy = {arena_alloc(a, (from->count + 1) * sizeof(*copy.items)),
-                                  from->count};
+    struct conf_variables copy = {arena_alloc(a, (from->count + 1) * sizeof(*copy.items)), from->count};
 
     for (size_t i = 0; i < from->count; i++) {
         copy.items[i].name = arena_str(a, from->items[i].name);
@@ -398,8 +394,8 @@ static struct conf_variables copy_variables(struct arena *a, const struct conf_v
     return copy;
 }
 
-int conf_read(struct conf *c, const struct conf_variables *environment,
-              const struct conf_variables *file, struct str *reason)
+int conf_read(struct conf *c, const struct conf_variables *environment, const struct conf_variables *file,
+              struct str *reason)
 {
     *c = (struct conf){0};
     arena_init(&c->arena);
@@ -439,8 +435,8 @@ struct str conf_variable(const struct conf *c, struct str name)
 /* Whether the key is a text out of somebody's documentation. */
 static bool is_placeholder(struct arena *a, struct str key)
 {
-    static const char *const marks[] = {"change",   "your-secret", "your_secret", "secret-key",
-                                        "secret_key", "example", "placeholder"};
+    static const char *const marks[] = {"change",     "your-secret", "your_secret", "secret-key",
+                                        "secret_key", "example",     "placeholder"};
     char *lower = arena_cstr(a, key);
 
     for (size_t i = 0; i < key.n; i++) {

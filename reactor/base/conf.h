@@ -27,10 +27,10 @@ struct conf_variables {
 /* One index per setting, in the order of the list. */
 enum conf_index {
 #define CONF_TITLE(text)
-#define CONF_TEXT(field, fallback, rule, flags, help) CONF_AT_##field,
-#define CONF_WORD(field, fallback, words, flags, help) CONF_AT_##field,
-#define CONF_BOOL(field, fallback, flags, help) CONF_AT_##field,
-#define CONF_INT(field, fallback, least, most, flags, help) CONF_AT_##field,
+#define CONF_TEXT(field, fallback, rule, flags, help)        CONF_AT_##field,
+#define CONF_WORD(field, fallback, words, flags, help)       CONF_AT_##field,
+#define CONF_BOOL(field, fallback, flags, help)              CONF_AT_##field,
+#define CONF_INT(field, fallback, least, most, flags, help)  CONF_AT_##field,
 #define CONF_REAL(field, fallback, least, most, flags, help) CONF_AT_##field,
 #define CONF_SIZE(field, fallback, least, most, flags, help) CONF_AT_##field,
 #define CONF_ALIAS(alias, field)
@@ -41,12 +41,12 @@ enum conf_index {
 
 enum conf_source { CONF_DEFAULT, CONF_BUILT, CONF_FILE, CONF_ENVIRONMENT };
 
-struct conf {
+struct conf { /* in the order of the list. NOLINT(clang-analyzer-optin.performance.Padding) */
 #define CONF_TITLE(text)
-#define CONF_TEXT(field, fallback, rule, flags, help) struct str field;
-#define CONF_WORD(field, fallback, words, flags, help) struct str field;
-#define CONF_BOOL(field, fallback, flags, help) bool field;
-#define CONF_INT(field, fallback, least, most, flags, help) int64_t field;
+#define CONF_TEXT(field, fallback, rule, flags, help)        struct str field;
+#define CONF_WORD(field, fallback, words, flags, help)       struct str field;
+#define CONF_BOOL(field, fallback, flags, help)              bool field;
+#define CONF_INT(field, fallback, least, most, flags, help)  int64_t field;
 #define CONF_REAL(field, fallback, least, most, flags, help) double field;
 #define CONF_SIZE(field, fallback, least, most, flags, help) int64_t field;
 #define CONF_ALIAS(alias, field)
@@ -65,7 +65,8 @@ struct conf {
 
 extern struct conf conf;
 
-/* Fills conf from the process's environment and .env. 0, or -EINVAL and why: names and rules, never values. */
+/* Fills conf from the process's environment and .env. 0, or -EINVAL and why: names and rules, never values.
+ */
 MUST_USE int conf_init(struct str *reason);
 
 /*

@@ -154,19 +154,16 @@ static int reader_take_variable(struct arena *a, struct reader *r, struct conf_v
     return reader_take_value(a, r, &v->value);
 }
 
-static void add_variable(struct arena *a, struct conf_variables *variables,
-                         const struct conf_variable *v)
+static void add_variable(struct arena *a, struct conf_variables *variables, const struct conf_variable *v)
 {
     size_t n = variables->count;
 
     if ((n & (n - 1)) == 0) /* full at every power of two */
-        variables->items = arena_grow(a, variables->items, n * sizeof(*v),
-                                      (n != 0 ? n * 2 : 1) * sizeof(*v));
+        variables->items = arena_grow(a, variables->items, n * sizeof(*v), (n != 0 ? n * 2 : 1) * sizeof(*v));
     variables->items[variables->count++] = *v;
 }
 
-int conf_file_parse(struct arena *a, struct str text, struct conf_variables *variables,
-                    unsigned *line)
+int conf_file_parse(struct arena *a, struct str text, struct conf_variables *variables, unsigned *line)
 {
     static const struct str byte_order_mark = STR_INIT("\xef\xbb\xbf");
     struct reader r = {text, 1};

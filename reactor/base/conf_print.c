@@ -53,9 +53,8 @@ static struct str mask_query(struct arena *a, struct str url)
             continue;
         }
         buf_addf(&out, STR_FMT "=", STR_ARG(name));
-        buf_add(&out, str_ieq(name, STR("password")) || str_ieq(name, STR("sslpassword"))
-                          ? STR("***")
-                          : value);
+        buf_add(&out,
+                str_ieq(name, STR("password")) || str_ieq(name, STR("sslpassword")) ? STR("***") : value);
     }
     return buf_str(&out);
 }
@@ -123,8 +122,7 @@ static void print_row(FILE *out, struct arena *a, const struct conf *c, const st
         value = is_given ? STR("(set)") : STR("(unset)");
     else
         value = value_text(a, c, row);
-    fprintf(out, "%-33s " STR_FMT "  # %s", conf_name(row, name), STR_ARG(value),
-            source_text(c, row));
+    fprintf(out, "%-33s " STR_FMT "  # %s", conf_name(row, name), STR_ARG(value), source_text(c, row));
     if (is_given && row->fallback != NULL)
         fprintf(out, ", default %s", row->fallback);
     fputc('\n', out);
@@ -191,9 +189,10 @@ void conf_init_text(struct buf *out)
     struct arena scratch;
 
     arena_init(&scratch);
-    buf_add(out, STR("# Settings of sinas. The real environment wins over this file; a line that begins with # "
-                     "shows a default.\n# The keys are fresh. Keep them: without ENCRYPTION_KEY stored "
-                     "secrets cannot be read again.\n"));
+    buf_add(out,
+            STR("# Settings of sinas. The real environment wins over this file; a line that begins with # "
+                "shows a default.\n# The keys are fresh. Keep them: without ENCRYPTION_KEY stored "
+                "secrets cannot be read again.\n"));
     for (size_t i = 0; i < conf_rows_count; i++) {
         const struct conf_row *row = &conf_rows[i];
 

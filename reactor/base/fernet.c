@@ -46,8 +46,7 @@ struct str fernet_key_new(struct arena *a)
 }
 
 /* Both directions use the processor's AES instructions where it has them, else constant-time code. */
-static void aes_cbc_encrypt(const unsigned char key[16], const unsigned char iv[16], void *data,
-                            size_t n)
+static void aes_cbc_encrypt(const unsigned char key[16], const unsigned char iv[16], void *data, size_t n)
 {
     const br_block_cbcenc_class *aes = br_aes_x86ni_cbcenc_get_vtable();
     br_aes_gen_cbcenc_keys keys;
@@ -61,8 +60,7 @@ static void aes_cbc_encrypt(const unsigned char key[16], const unsigned char iv[
     sodium_memzero(&keys, sizeof(keys));
 }
 
-static void aes_cbc_decrypt(const unsigned char key[16], const unsigned char iv[16], void *data,
-                            size_t n)
+static void aes_cbc_decrypt(const unsigned char key[16], const unsigned char iv[16], void *data, size_t n)
 {
     const br_block_cbcdec_class *aes = br_aes_x86ni_cbcdec_get_vtable();
     br_aes_gen_cbcdec_keys keys;
@@ -78,8 +76,7 @@ static void aes_cbc_decrypt(const unsigned char key[16], const unsigned char iv[
 
 static struct hash fernet_sign(const struct fernet_key *key, const unsigned char *token, size_t n)
 {
-    return hash_hmac(str_of((const char *)key->sign, sizeof(key->sign)),
-                     str_of((const char *)token, n));
+    return hash_hmac(str_of((const char *)key->sign, sizeof(key->sign)), str_of((const char *)token, n));
 }
 
 struct str fernet_encrypt_with(struct arena *a, const struct fernet_key *key, struct str plain,
@@ -100,8 +97,7 @@ struct str fernet_encrypt_with(struct arena *a, const struct fernet_key *key, st
     aes_cbc_encrypt(key->encrypt, iv, token + FERNET_HEAD, cipher_n);
     mac = fernet_sign(key, token, FERNET_HEAD + cipher_n);
     memcpy(token + FERNET_HEAD + cipher_n, mac.bytes, HASH_SIZE);
-    return base64_encode(a, BASE64_URL,
-                         str_of((const char *)token, FERNET_HEAD + cipher_n + HASH_SIZE));
+    return base64_encode(a, BASE64_URL, str_of((const char *)token, FERNET_HEAD + cipher_n + HASH_SIZE));
 }
 
 struct str fernet_encrypt(struct arena *a, const struct fernet_key *key, struct str plain)
@@ -113,11 +109,11 @@ struct str fernet_encrypt(struct arena *a, const struct fernet_key *key, struct 
 }
 
 /* The bytes of a token whose form and MAC are right. */
-static int fernet_open(struct arena *a, const struct fernet_key *key, struct str text,
-                       struct str *token)
+static int fernet_open(struct arena *a, const struct fernet_key *key, struct str text, struct str *token)
 {
     struct hash mac;
     size_t signed_n;
+    bool is_ours;
 
     if (base64_decode(a, BASE64_URL, text, token) < 0)
         return -EINVAL;
@@ -127,7 +123,9 @@ static int fernet_open(struct arena *a, const struct fernet_key *key, struct str
         return -EINVAL;
     signed_n = token->n - HASH_SIZE;
     mac = fernet_sign(key, (const unsigned char *)token->p, signed_n);
-    return str_eq_secret(hash_str(&mac), str_from_offset(*token, signed_n)) ? 0 : -EINVAL;
+    is_ours = str_eq_secret(hash_str(&mac), str_from_offset(*token, signed_n));
+    sodium_memzero(&mac, sizeof(mac));
+    return is_ours ? 0 : -EINVAL;
 }
 
 /* The length without PKCS#7 padding, or -EINVAL. The MAC has been checked: this is no oracle. */
@@ -144,8 +142,7 @@ static ssize_t fernet_unpadded(const unsigned char *plain, size_t n)
     return (ssize_t)(n - padding);
 }
 
-static int fernet_decipher(struct arena *a, const struct fernet_key *key, struct str token,
-                           struct str *plain)
+static int fernet_decipher(struct arena *a, const struct fernet_key *key, struct str token, struct str *plain)
 {
     size_t n = token.n - FERNET_HEAD - HASH_SIZE;
     char *data = arena_bytes(a, n);
@@ -163,8 +160,7 @@ static int fernet_decipher(struct arena *a, const struct fernet_key *key, struct
     return 0;
 }
 
-int fernet_decrypt(struct arena *a, const struct fernet_key *key, struct str text,
-                   struct str *plain)
+int fernet_decrypt(struct arena *a, const struct fernet_key *key, struct str text, struct str *plain)
 {
     struct str token;
 
@@ -173,8 +169,8 @@ int fernet_decrypt(struct arena *a, const struct fernet_key *key, struct str tex
     return fernet_decipher(a, key, token, plain);
 }
 
-int fernet_decrypt_fresh(struct arena *a, const struct fernet_key *key, struct str text,
-                         uint64_t now_s, uint64_t ttl_s, struct str *plain)
+int fernet_decrypt_fresh(struct arena *a, const struct fernet_key *key, struct str text, uint64_t now_s,
+                         uint64_t ttl_s, struct str *plain)
 {
     struct str token;
     uint64_t time_s = 0;

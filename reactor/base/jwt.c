@@ -3,6 +3,8 @@
 #include "base/base64.h"
 #include "base/hash.h"
 
+#include <sodium.h>
+
 /* {"alg":"HS256","typ":"JWT"}: the header of every token that we make. */
 static const struct str own_header = STR_INIT("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9");
 
@@ -30,11 +32,9 @@ static bool header_is_hs256(struct arena *a, struct str header)
     const struct json *value;
     struct json_error error;
 
-    if (base64_decode(a, BASE64_URL_UNPADDED, header, &text) < 0 ||
-        json_parse(a, text, &value, &error) < 0)
+    if (base64_decode(a, BASE64_URL_UNPADDED, header, &text) < 0 || json_parse(a, text, &value, &error) < 0)
         return false;
-    return str_eq(json_get_text(value, STR("alg")), STR("HS256")) &&
-           json_get(value, STR("crit")) == NULL;
+    return str_eq(json_get_text(value, STR("alg")), STR("HS256")) && json_get(value, STR("crit")) == NULL;
 }
 
 int jwt_open(struct arena *a, struct str key, struct str token, struct str *payload)
@@ -43,6 +43,7 @@ int jwt_open(struct arena *a, struct str key, struct str token, struct str *payl
     struct str header = str_cut(&rest, '.');
     struct str claims = str_cut(&rest, '.');
     struct hash mac, wanted;
+    bool is_ours;
 
     if (token.n > JWT_SIZE_MAX || str_is_none(claims) || str_is_none(rest))
         return -EINVAL;
@@ -51,15 +52,16 @@ int jwt_open(struct arena *a, struct str key, struct str token, struct str *payl
         return -EINVAL;
     /* The signature first: what is not ours is not parsed. */
     wanted = hash_hmac(key, str_head(token, header.n + 1 + claims.n));
-    if (!str_eq_secret(hash_str(&mac), hash_str(&wanted)))
+    is_ours = str_eq_secret(hash_str(&mac), hash_str(&wanted));
+    sodium_memzero(&wanted, sizeof(wanted)); /* would sign whatever the sender wrote */
+    if (!is_ours)
         return -EBADMSG;
     if (!str_eq(header, own_header) && !header_is_hs256(a, header))
         return -EINVAL;
     return base64_decode(a, BASE64_URL_UNPADDED, claims, payload);
 }
 
-int jwt_verify(struct arena *a, struct str key, struct str token, int64_t now_s,
-               const struct json **claims)
+int jwt_verify(struct arena *a, struct str key, struct str token, int64_t now_s, const struct json **claims)
 {
     struct str payload;
     struct json_error error;
@@ -81,8 +83,8 @@ int jwt_verify(struct arena *a, struct str key, struct str token, int64_t now_s,
     return 0;
 }
 
-int jwt_purpose_verify(struct arena *a, struct str key, struct str token, int64_t now_s,
-                       struct str purpose, const struct json **claims)
+int jwt_purpose_verify(struct arena *a, struct str key, struct str token, int64_t now_s, struct str purpose,
+                       const struct json **claims)
 {
     int rc = jwt_verify(a, key, token, now_s, claims);
 
@@ -91,8 +93,8 @@ int jwt_purpose_verify(struct arena *a, struct str key, struct str token, int64_
     return str_eq(json_get_text(*claims, STR("purpose")), purpose) ? 0 : -EPROTO;
 }
 
-struct str jwt_access_sign(struct arena *a, struct str key, const struct jwt_access *access,
-                           int64_t issued_s, int64_t lifetime_s)
+struct str jwt_access_sign(struct arena *a, struct str key, const struct jwt_access *access, int64_t issued_s,
+                           int64_t lifetime_s)
 {
     char id[UUID_TEXT_SIZE];
     struct json_writer w;

@@ -39,8 +39,8 @@ struct jwt_access {
     struct uuid api_key;
 };
 
-struct str jwt_access_sign(struct arena *a, struct str key, const struct jwt_access *access,
-                           int64_t issued_s, int64_t lifetime_s);
+struct str jwt_access_sign(struct arena *a, struct str key, const struct jwt_access *access, int64_t issued_s,
+                           int64_t lifetime_s);
 
 /*
  * Errors of jwt_verify (the credential may still be an API key), or -EPROTO:

@@ -11,48 +11,44 @@ enum {
     EMAIL_LABEL_MAX = 63
 };
 
-#define MICRO INT64_C(1000000)
-#define TIME_WATERSHED INT64_C(20000000000)   /* numbers above are milliseconds */
-#define TIME_LEAST (INT64_C(-62135596800) * MICRO) /* 0001-01-01 */
-#define TIME_MOST (INT64_C(253402300800) * MICRO - 1)
+#define MICRO          INT64_C(1000000)
+#define TIME_WATERSHED INT64_C(20000000000)            /* numbers above are milliseconds */
+#define TIME_LEAST     (INT64_C(-62135596800) * MICRO) /* 0001-01-01 */
+#define TIME_MOST      (INT64_C(253402300800) * MICRO - 1)
 
-#define PARSING(type_name, what, why) {type_name, what ", " why, "error", why}
-#define TIME_ERROR(why) \
-    PARSING("datetime_from_date_parsing", "Input should be a valid datetime or date", why)
+#define PARSING(type_name, what, why)                                                                        \
+    {                                                                                                        \
+        type_name, what ", " why, "error", why                                                               \
+    }
+#define TIME_ERROR(why) PARSING("datetime_from_date_parsing", "Input should be a valid datetime or date", why)
 #define UUID_ERROR(why) PARSING("uuid_parsing", "Input should be a valid UUID", why)
-#define EMAIL_ERROR(why) \
-    {"value_error", "value is not a valid email address: " why, "reason", why}
+#define EMAIL_ERROR(why)                                                                                     \
+    {                                                                                                        \
+        "value_error", "value is not a valid email address: " why, "reason", why                             \
+    }
 
-static const struct scalar_error int_type = {"int_type", "Input should be a valid integer", NULL,
-                                             NULL};
+static const struct scalar_error int_type = {"int_type", "Input should be a valid integer", NULL, NULL};
 static const struct scalar_error int_parsing = {
-    "int_parsing", "Input should be a valid integer, unable to parse string as an integer", NULL,
-    NULL};
+    "int_parsing", "Input should be a valid integer, unable to parse string as an integer", NULL, NULL};
 static const struct scalar_error int_parsing_size = {
-    "int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size", NULL,
-    NULL};
+    "int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size", NULL, NULL};
 static const struct scalar_error int_from_float = {
-    "int_from_float", "Input should be a valid integer, got a number with a fractional part", NULL,
-    NULL};
-static const struct scalar_error float_type = {"float_type", "Input should be a valid number", NULL,
-                                               NULL};
+    "int_from_float", "Input should be a valid integer, got a number with a fractional part", NULL, NULL};
+static const struct scalar_error float_type = {"float_type", "Input should be a valid number", NULL, NULL};
 static const struct scalar_error float_parsing = {
-    "float_parsing", "Input should be a valid number, unable to parse string as a number", NULL,
-    NULL};
-static const struct scalar_error float_finite = {"finite_number", "Input should be a finite number",
-                                                 NULL, NULL};
-static const struct scalar_error bool_type = {"bool_type", "Input should be a valid boolean", NULL,
-                                              NULL};
+    "float_parsing", "Input should be a valid number, unable to parse string as a number", NULL, NULL};
+static const struct scalar_error float_finite = {"finite_number", "Input should be a finite number", NULL,
+                                                 NULL};
+static const struct scalar_error bool_type = {"bool_type", "Input should be a valid boolean", NULL, NULL};
 static const struct scalar_error bool_parsing = {
     "bool_parsing", "Input should be a valid boolean, unable to interpret input", NULL, NULL};
 static const struct scalar_error uuid_type = {
     "uuid_type", "UUID input should be a string, bytes or UUID object", NULL, NULL};
 static const struct scalar_error uuid_length =
     UUID_ERROR("invalid length: expected length 32 for simple format");
-static const struct scalar_error uuid_character =
-    UUID_ERROR("invalid character or group length");
-static const struct scalar_error time_type = {"datetime_type", "Input should be a valid datetime",
-                                              NULL, NULL};
+static const struct scalar_error uuid_character = UUID_ERROR("invalid character or group length");
+static const struct scalar_error time_type = {"datetime_type", "Input should be a valid datetime", NULL,
+                                              NULL};
 static const struct scalar_error time_short = TIME_ERROR("input is too short");
 static const struct scalar_error time_date = TIME_ERROR("invalid character in date");
 static const struct scalar_error time_day = TIME_ERROR("day value is outside expected range");
@@ -62,12 +58,9 @@ static const struct scalar_error time_trailing =
     TIME_ERROR("unexpected extra characters at the end of the input");
 static const struct scalar_error time_range =
     TIME_ERROR("dates before year 1 and after year 9999 are not supported");
-static const struct scalar_error email_type = {"string_type", "Input should be a valid string",
-                                               NULL, NULL};
-static const struct scalar_error email_at =
-    EMAIL_ERROR("An email address must have exactly one @-sign.");
-static const struct scalar_error email_no_local =
-    EMAIL_ERROR("There must be something before the @-sign.");
+static const struct scalar_error email_type = {"string_type", "Input should be a valid string", NULL, NULL};
+static const struct scalar_error email_at = EMAIL_ERROR("An email address must have exactly one @-sign.");
+static const struct scalar_error email_no_local = EMAIL_ERROR("There must be something before the @-sign.");
 static const struct scalar_error email_local_long =
     EMAIL_ERROR("The email address is too long before the @-sign.");
 static const struct scalar_error email_local =
@@ -180,10 +173,9 @@ int scalar_str_bool(struct str s, bool *value, const struct scalar_error **error
         struct str text;
         bool value;
     } words[] = {
-        {STR_INIT("true"), true},   {STR_INIT("t"), true},  {STR_INIT("yes"), true},
-        {STR_INIT("y"), true},      {STR_INIT("on"), true}, {STR_INIT("1"), true},
-        {STR_INIT("false"), false}, {STR_INIT("f"), false}, {STR_INIT("no"), false},
-        {STR_INIT("n"), false},     {STR_INIT("off"), false}, {STR_INIT("0"), false},
+        {STR_INIT("true"), true}, {STR_INIT("t"), true},  {STR_INIT("yes"), true},    {STR_INIT("y"), true},
+        {STR_INIT("on"), true},   {STR_INIT("1"), true},  {STR_INIT("false"), false}, {STR_INIT("f"), false},
+        {STR_INIT("no"), false},  {STR_INIT("n"), false}, {STR_INIT("off"), false},   {STR_INIT("0"), false},
     };
 
     for (size_t i = 0; i < nelem(words); i++) {
@@ -212,8 +204,7 @@ static int64_t days_from_civil(int year, int month, int day)
     int64_t year_of_era = y - era * 400;
     int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-           719468;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
 }
 
 static int days_in_month(int year, int month)
@@ -373,8 +364,8 @@ int scalar_str_time(struct str s, int64_t *real_us, const struct scalar_error **
 /* An atom's characters (RFC 5322), and any other UTF-8 but control characters. */
 static bool is_local_byte(unsigned char c)
 {
-    return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
+    return c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
 }
 
 static bool is_local(struct str s)
@@ -436,8 +427,7 @@ static const struct scalar_error *email_problem(struct str s)
     return is_domain(domain) ? NULL : &email_domain;
 }
 
-int scalar_str_email(struct arena *a, struct str s, struct str *email,
-                     const struct scalar_error **error)
+int scalar_str_email(struct arena *a, struct str s, struct str *email, const struct scalar_error **error)
 {
     const struct scalar_error *problem;
     char *lower;
@@ -521,8 +511,7 @@ int scalar_json_uuid(const struct json *v, struct uuid *value, const struct scal
     return scalar_str_uuid(json_text(v), value, error);
 }
 
-static int json_number_time(const struct json *v, int64_t *real_us,
-                            const struct scalar_error **error)
+static int json_number_time(const struct json *v, int64_t *real_us, const struct scalar_error **error)
 {
     struct str text = json_raw(v);
     char plain[64];

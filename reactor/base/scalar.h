@@ -29,13 +29,10 @@ MUST_USE int scalar_str_time(struct str s, int64_t *real_us, const struct scalar
 
 /* A member of a JSON body. A missing value (NULL) counts as null, which is a type error here. */
 MUST_USE int scalar_json_i64(const struct json *v, int64_t *value, const struct scalar_error **error);
-MUST_USE int scalar_json_double(const struct json *v, double *value,
-                                const struct scalar_error **error);
+MUST_USE int scalar_json_double(const struct json *v, double *value, const struct scalar_error **error);
 MUST_USE int scalar_json_bool(const struct json *v, bool *value, const struct scalar_error **error);
-MUST_USE int scalar_json_uuid(const struct json *v, struct uuid *value,
-                              const struct scalar_error **error);
-MUST_USE int scalar_json_time(const struct json *v, int64_t *real_us,
-                              const struct scalar_error **error);
+MUST_USE int scalar_json_uuid(const struct json *v, struct uuid *value, const struct scalar_error **error);
+MUST_USE int scalar_json_time(const struct json *v, int64_t *real_us, const struct scalar_error **error);
 
 /*
  * An e-mail address (§2.5), trimmed and lower-cased, in the arena: the form for

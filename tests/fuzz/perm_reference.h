@@ -134,8 +134,9 @@ static inline bool reference_match(struct arena *a, struct str granted, struct s
 /* §4.3: the string with a path, or as it is. */
 static inline struct str reference_rewrite(struct arena *a, struct str s)
 {
-    static const char *const kinds[] = {"agents",     "functions", "skills",  "manifests", "collections", "templates",
-                                        "components", "queries",   "stores",  "connectors", "states"};
+    static const char *const kinds[] = {"agents",      "functions",  "skills",     "manifests",
+                                        "collections", "templates",  "components", "queries",
+                                        "stores",      "connectors", "states"};
     struct reference_cut c;
 
     if (!reference_cut(s, &c) || !str_is_none(c.path) || str_eq(c.action, STR("*")))

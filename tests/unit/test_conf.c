@@ -134,15 +134,15 @@ TEST(conf_reads_sizes)
 
 TEST(conf_builds_the_database_url)
 {
-    CHECK_STR(conf_of(a, VARS("DATABASE_PASSWORD=p@ss/w:rd%", "DATABASE_HOST=db", "DATABASE_USER=ada"),
-                      NULL)->database_url,
+    CHECK_STR(conf_of(a, VARS("DATABASE_PASSWORD=p@ss/w:rd%", "DATABASE_HOST=db", "DATABASE_USER=ada"), NULL)
+                  ->database_url,
               STR("postgresql://ada:p%40ss%2Fw%3Ard%25@db:5432/sinas"));
     CHECK_STR(conf_of(a, VARS("DATABASE_HOST=/run/pg", "DATABASE_PORT=5433"), NULL)->database_url,
               STR("postgresql://postgres@%2Frun%2Fpg:5433/sinas"));
     CHECK_STR(conf_of(a, VARS("DATABASE_HOST=::1"), NULL)->database_url,
               STR("postgresql://postgres@[::1]:5432/sinas"));
-    CHECK_STR(conf_of(a, VARS("DATABASE_URL=postgres://u:p@pooler:6432/d?x=1", "DATABASE_HOST=other"),
-                      NULL)->database_url,
+    CHECK_STR(conf_of(a, VARS("DATABASE_URL=postgres://u:p@pooler:6432/d?x=1", "DATABASE_HOST=other"), NULL)
+                  ->database_url,
               STR("postgres://u:p@pooler:6432/d?x=1"));
 }
 
@@ -210,9 +210,11 @@ TEST(conf_check_refuses_missing_and_default_keys)
         CHECK(complaint.n != 0); /* a warning */
     }
     CHECK_INT(conf_check(conf_of(a, VARS(GOOD_SECRET, GOOD_FERNET), NULL), &complaint), -EINVAL);
-    CHECK_INT(conf_check(conf_of(a, VARS(GOOD_SECRET, GOOD_FERNET, "DATABASE_HOST=/run/pg"), NULL), &complaint), 0);
+    CHECK_INT(
+        conf_check(conf_of(a, VARS(GOOD_SECRET, GOOD_FERNET, "DATABASE_HOST=/run/pg"), NULL), &complaint), 0);
     CHECK(str_is_none(complaint));
-    CHECK_INT(conf_check(conf_of(a, VARS(GOOD_SECRET, GOOD_FERNET, "DATABASE_PASSWORD=x"), NULL), &complaint), 0);
+    CHECK_INT(conf_check(conf_of(a, VARS(GOOD_SECRET, GOOD_FERNET, "DATABASE_PASSWORD=x"), NULL), &complaint),
+              0);
     CHECK(str_is_none(complaint));
 }
 
@@ -242,12 +244,12 @@ static struct str printed(struct arena *a, const struct conf *c)
 
 TEST(conf_print_never_shows_a_secret)
 {
-    struct conf *c = conf_of(a, VARS("SECRET_KEY=hush-hush-hush-hush", GOOD_FERNET, "SMTP_PASSWORD=hush",
-                                     "DATABASE_URL=postgres://ada:hush/hu@sh@db:5432/x?password=hush&y=1",
-                                     "REDIS_URL=redis://:hush@redis:6379/1",
-                                     "PIP_INDEX_URL=https://bob:hush@pypi.local/simple",
-                                     "OTEL_EXPORTER_HEADERS=authorization=hush",
-                                     "DOMAIN=evil\x1b[2J"),
+    struct conf *c = conf_of(a,
+                             VARS("SECRET_KEY=hush-hush-hush-hush", GOOD_FERNET, "SMTP_PASSWORD=hush",
+                                  "DATABASE_URL=postgres://ada:hush/hu@sh@db:5432/x?password=hush&y=1",
+                                  "REDIS_URL=redis://:hush@redis:6379/1",
+                                  "PIP_INDEX_URL=https://bob:hush@pypi.local/simple",
+                                  "OTEL_EXPORTER_HEADERS=authorization=hush", "DOMAIN=evil\x1b[2J"),
                              NULL);
     struct str text = printed(a, c);
 
@@ -359,9 +361,8 @@ TEST(conf_file_names_the_bad_line)
         const char *text;
         unsigned line;
     } bad[] = {
-        {"A=b\nC", 2},     {"=b", 1},           {"A=b\n\n1A=c", 3},  {"A='b\n\nc", 1},
-        {"A=\"b\" c", 1},  {"A=\"b\nc\"\nD", 3}, {"export A", 1},     {"A=\"b\\\"", 1},
-        {"A B=c", 1},      {"A='b''c'", 1},
+        {"A=b\nC", 2},        {"=b", 1},       {"A=b\n\n1A=c", 3}, {"A='b\n\nc", 1}, {"A=\"b\" c", 1},
+        {"A=\"b\nc\"\nD", 3}, {"export A", 1}, {"A=\"b\\\"", 1},   {"A B=c", 1},     {"A='b''c'", 1},
     };
 
     for (size_t i = 0; i < nelem(bad); i++) {

@@ -37,15 +37,15 @@ TEST(base64_decoding_is_strict)
         enum base64_form form;
         struct str text;
     } bad[] = {
-        {BASE64_STANDARD, STR_INIT("Zg")},     {BASE64_STANDARD, STR_INIT("Zg=")},
-        {BASE64_STANDARD, STR_INIT("Zg===")},  {BASE64_STANDARD, STR_INIT("=")},
-        {BASE64_STANDARD, STR_INIT("====")},   {BASE64_STANDARD, STR_INIT("Z===")},
-        {BASE64_STANDARD, STR_INIT("Zh==")},   {BASE64_STANDARD, STR_INIT("Zm9=")},
-        {BASE64_STANDARD, STR_INIT("Zm 9v")},  {BASE64_STANDARD, STR_INIT("Zm9v\n")},
+        {BASE64_STANDARD, STR_INIT("Zg")},       {BASE64_STANDARD, STR_INIT("Zg=")},
+        {BASE64_STANDARD, STR_INIT("Zg===")},    {BASE64_STANDARD, STR_INIT("=")},
+        {BASE64_STANDARD, STR_INIT("====")},     {BASE64_STANDARD, STR_INIT("Z===")},
+        {BASE64_STANDARD, STR_INIT("Zh==")},     {BASE64_STANDARD, STR_INIT("Zm9=")},
+        {BASE64_STANDARD, STR_INIT("Zm 9v")},    {BASE64_STANDARD, STR_INIT("Zm9v\n")},
         {BASE64_STANDARD, STR_INIT("Zg==Zg==")}, {BASE64_STANDARD, STR_INIT("-__-")},
-        {BASE64_URL, STR_INIT("+//+")},        {BASE64_URL_UNPADDED, STR_INIT("Zg==")},
-        {BASE64_URL_UNPADDED, STR_INIT("Z")},  {BASE64_URL_UNPADDED, STR_INIT("Zm9vZ")},
-        {BASE64_URL_UNPADDED, STR_INIT("Zh")}, {BASE64_STANDARD, STR_INIT("Zm9\xc3")},
+        {BASE64_URL, STR_INIT("+//+")},          {BASE64_URL_UNPADDED, STR_INIT("Zg==")},
+        {BASE64_URL_UNPADDED, STR_INIT("Z")},    {BASE64_URL_UNPADDED, STR_INIT("Zm9vZ")},
+        {BASE64_URL_UNPADDED, STR_INIT("Zh")},   {BASE64_STANDARD, STR_INIT("Zm9\xc3")},
     };
     struct str bytes;
     char small[2];
@@ -167,12 +167,9 @@ TEST(rand_code_keeps_leading_zeros)
 TEST(uuid_parse_reads_every_form_of_the_contract)
 {
     static const char *const good[] = {
-        "11111111-2222-4333-8444-55555555abcd",
-        "1111111122224333844455555555ABCD",
-        "11111111-2222-4333-8444-55555555ABCD",
-        "{11111111-2222-4333-8444-55555555abcd}",
-        "urn:uuid:11111111-2222-4333-8444-55555555abcd",
-        "URN:UUID:11111111-2222-4333-8444-55555555ABCD",
+        "11111111-2222-4333-8444-55555555abcd",          "1111111122224333844455555555ABCD",
+        "11111111-2222-4333-8444-55555555ABCD",          "{11111111-2222-4333-8444-55555555abcd}",
+        "urn:uuid:11111111-2222-4333-8444-55555555abcd", "URN:UUID:11111111-2222-4333-8444-55555555ABCD",
     };
 
     for (size_t i = 0; i < nelem(good); i++) {
@@ -280,10 +277,10 @@ TEST(fernet_key_parse_is_strict)
     static const char *const bad[] = {
         "",
         "short",
-        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",     /* no padding */
-        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4= ",   /* blank */
-        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e5=",    /* bits beyond the last byte */
-        "cw/0x689RpI+jtRR7oE8h/eQsKImvJapLeSbXpwF4e4=",    /* the other alphabet */
+        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4",      /* no padding */
+        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4= ",    /* blank */
+        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e5=",     /* bits beyond the last byte */
+        "cw/0x689RpI+jtRR7oE8h/eQsKImvJapLeSbXpwF4e4=",     /* the other alphabet */
         "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=AAAA", /* too long */
     };
     struct fernet_key key;

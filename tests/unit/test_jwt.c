@@ -135,10 +135,18 @@ static struct str signed_token(struct arena *a, const char *header, const char *
 TEST(jwt_refuses_every_other_algorithm)
 {
     static const char *const bad[] = {
-        "{\"alg\":\"none\"}",  "{\"alg\":\"None\"}",   "{\"alg\":\"hs256\"}",
-        "{\"alg\":\"HS384\"}", "{\"alg\":\"RS256\"}",  "{\"alg\":[\"HS256\"]}",
-        "{\"alg\":null}",      "{}",                   "[]",
-        "\"HS256\"",           "not json",             "{\"alg\":\"HS256\",\"crit\":[\"b64\"]}",
+        "{\"alg\":\"none\"}",
+        "{\"alg\":\"None\"}",
+        "{\"alg\":\"hs256\"}",
+        "{\"alg\":\"HS384\"}",
+        "{\"alg\":\"RS256\"}",
+        "{\"alg\":[\"HS256\"]}",
+        "{\"alg\":null}",
+        "{}",
+        "[]",
+        "\"HS256\"",
+        "not json",
+        "{\"alg\":\"HS256\",\"crit\":[\"b64\"]}",
         "{\"alg\":\"HS256\",\"alg\":\"none\"}",
     };
     struct str payload;
@@ -155,9 +163,16 @@ TEST(jwt_open_refuses_other_shapes)
 {
     struct str good = jwt_sign(a, key, STR("{}"));
     struct str bad[] = {
-        STR(""), STR("."), STR(".."), STR("..."), STR("a.b.c"), str_head(good, good.n - 1),
-        arena_strf(a, STR_FMT ".", STR_ARG(good)), arena_strf(a, "." STR_FMT, STR_ARG(good)),
-        arena_strf(a, STR_FMT "=", STR_ARG(good)), arena_strf(a, " " STR_FMT, STR_ARG(good)),
+        STR(""),
+        STR("."),
+        STR(".."),
+        STR("..."),
+        STR("a.b.c"),
+        str_head(good, good.n - 1),
+        arena_strf(a, STR_FMT ".", STR_ARG(good)),
+        arena_strf(a, "." STR_FMT, STR_ARG(good)),
+        arena_strf(a, STR_FMT "=", STR_ARG(good)),
+        arena_strf(a, " " STR_FMT, STR_ARG(good)),
         arena_strf(a, STR_FMT "\n", STR_ARG(good)),
         jwt_sign(a, key, STR("")),
         jwt_sign(a, key, str_of(arena_zalloc(a, JWT_SIZE_MAX), JWT_SIZE_MAX)),
@@ -305,7 +320,8 @@ TEST(fernet_verifies_the_suite)
 
         CHECK(json_i64(json_get(test, STR("ttl_sec")), &ttl) == 0);
         CHECK_INT(fernet_decrypt_fresh(a, &k, json_get_text(test, STR("token")), suite_now(test),
-                                       (uint64_t)ttl, &plain), 0);
+                                       (uint64_t)ttl, &plain),
+                  0);
         CHECK_STR(plain, json_get_text(test, STR("src")));
         checked++;
     }

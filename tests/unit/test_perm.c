@@ -55,7 +55,8 @@ static const struct {
     {"sinas.functions/marketing/*.execute:own", "sinas.functions/sales/send_email.execute:own", false},
     {"sinas.functions/*/send_email.execute:own", "sinas.functions/sales/send_email.execute:own", true},
     {"sinas.functions/*/send_email.execute:own", "sinas.functions/sales/other.execute:own", false},
-    {"sinas.functions/marketing/send*.execute:own", "sinas.functions/marketing/send_email.execute:own", false},
+    {"sinas.functions/marketing/send*.execute:own", "sinas.functions/marketing/send_email.execute:own",
+     false},
     {"sinas.functions/*.execute:own", "sinas.functions/marketing/send_email.execute:own", false},
     {"sinas.functions/*/*/*.execute:own", "sinas.functions/marketing/send_email.execute:own", false},
     {"sinas.functions/marketing/*.*:own", "sinas.functions/marketing/send_email.delete:own", true},
@@ -133,11 +134,13 @@ TEST(perm_set_is_a_union)
 /* Every pair out of pieces that matter, against the text of the contract. */
 TEST(perm_agrees_with_the_reference)
 {
-    static const char *const bases[] = {"sinas.agents", "sinas.states", "sinas", "sinas.*", "*", "*.agents", "sinas.x.y", "sinas.*.y", ""};
+    static const char *const bases[] = {"sinas.agents", "sinas.states", "sinas",     "sinas.*", "*",
+                                        "*.agents",     "sinas.x.y",    "sinas.*.y", ""};
     static const char *const paths[] = {"", "/a/b", "/*/*", "/a/*", "/a", "/*", "/a/b/c", "/"};
     static const char *const actions[] = {".read", ".*", ""};
     static const char *const scopes[] = {":own", ":all", ":*", ":team", ""};
-    struct str *all = arena_alloc(a, nelem(bases) * nelem(paths) * nelem(actions) * nelem(scopes) * sizeof(*all));
+    struct str *all =
+        arena_alloc(a, nelem(bases) * nelem(paths) * nelem(actions) * nelem(scopes) * sizeof(*all));
     size_t count = 0;
 
     for (size_t b = 0; b < nelem(bases); b++)
@@ -179,8 +182,10 @@ TEST(perm_scope_needs_both_of_key_and_user)
 TEST(perm_covers_names_every_violation)
 {
     struct perm_scope login = {SET("sinas.agents/*/*.read:all", "sinas.chats.read:own", ), NULL};
-    struct str good[] = {STR("sinas.agents/*/*.read:own"), STR("sinas.agents/a/*.read:all"), STR("sinas.chats.read:own")};
-    struct str bad[] = {STR("sinas.*:all"), STR("sinas.chats.read:own"), STR("sinas.chats.read:all"), STR("sinas.agents/*/*.*:own")};
+    struct str good[] = {STR("sinas.agents/*/*.read:own"), STR("sinas.agents/a/*.read:all"),
+                         STR("sinas.chats.read:own")};
+    struct str bad[] = {STR("sinas.*:all"), STR("sinas.chats.read:own"), STR("sinas.chats.read:all"),
+                        STR("sinas.agents/*/*.*:own")};
     struct buf violations;
 
     buf_init_arena(&violations, a);
@@ -210,7 +215,8 @@ TEST(perm_row_is_the_rule_of_the_contract)
     t.is_owner = false;
     t.is_visible = true;
     CHECK(perm_row(&own, &t, STR("read")) && perm_row(&own, &t, STR("render")));
-    CHECK(perm_row(&own, &t, STR("list")) && perm_row(&own, &t, STR("download")) && perm_row(&own, &t, STR("execute")));
+    CHECK(perm_row(&own, &t, STR("list")) && perm_row(&own, &t, STR("download")) &&
+          perm_row(&own, &t, STR("execute")));
     CHECK(!perm_row(&own, &t, STR("update")) && !perm_row(&own, &t, STR("delete")));
     t.is_visible = false;
     t.has_owner = false;
@@ -262,14 +268,33 @@ TEST(perm_create_takes_the_path_or_none)
 TEST(perm_is_valid_knows_the_grammar)
 {
     static const char *const good[] = {
-        "sinas.*:all", "*.*:own", "sinas.agents/*/*.chat:all", "sinas.chats.read:*", "acme.billing.invoices.read:own",
-        "sinas.agents/support/a:b (1).x.read:own", "sinas.functions/\xc3\xa9/*.execute:own",
+        "sinas.*:all",
+        "*.*:own",
+        "sinas.agents/*/*.chat:all",
+        "sinas.chats.read:*",
+        "acme.billing.invoices.read:own",
+        "sinas.agents/support/a:b (1).x.read:own",
+        "sinas.functions/\xc3\xa9/*.execute:own",
     };
     static const char *const bad[] = {
-        "", "beta-flag", "*:all", "sinas.chats.read", "sinas.chats.read:team", "sinas.chats.read:", "sinas..read:own",
-        ".read:own", "sinas.chats.:own", "sinas.agents/.read:own", "sinas.agents//x.read:own", "sinas.ag*.read:own",
-        "sinas.agents/a*/b.read:own", "sinas.agents/a/b.re*:own", "sinas.chats.re ad:own", "sinas.chats.a/b:own",
-        "sinas.agents/a/b\n.read:own", "sinas.agents/\xff.read:own",
+        "",
+        "beta-flag",
+        "*:all",
+        "sinas.chats.read",
+        "sinas.chats.read:team",
+        "sinas.chats.read:",
+        "sinas..read:own",
+        ".read:own",
+        "sinas.chats.:own",
+        "sinas.agents/.read:own",
+        "sinas.agents//x.read:own",
+        "sinas.ag*.read:own",
+        "sinas.agents/a*/b.read:own",
+        "sinas.agents/a/b.re*:own",
+        "sinas.chats.re ad:own",
+        "sinas.chats.a/b:own",
+        "sinas.agents/a/b\n.read:own",
+        "sinas.agents/\xff.read:own",
     };
 
     for (size_t i = 0; i < nelem(good); i++) {
@@ -303,9 +328,16 @@ TEST(perm_defaults_are_valid_and_complete)
 TEST(perm_defaults_of_users)
 {
     static const char *const not_held[] = {
-        "sinas.queries/a/b.execute:own", "sinas.components/a/b.create:own", "sinas.dependencies.read:own",
-        "sinas.packages.read:own", "sinas.config.read:own", "sinas.system.read:own", "sinas.roles.read:own",
-        "sinas.llm_providers.read:own", "sinas.database_connections.read:own", "sinas.functions.shared_pool:all",
+        "sinas.queries/a/b.execute:own",
+        "sinas.components/a/b.create:own",
+        "sinas.dependencies.read:own",
+        "sinas.packages.read:own",
+        "sinas.config.read:own",
+        "sinas.system.read:own",
+        "sinas.roles.read:own",
+        "sinas.llm_providers.read:own",
+        "sinas.database_connections.read:own",
+        "sinas.functions.shared_pool:all",
     };
     const struct perm_role *users = &perm_roles[1];
     struct str granted[80];

@@ -89,13 +89,20 @@ TEST(scalar_json_double_refuses_what_is_not_finite)
         const char *type;
         double value;
     } cases[] = {
-        {"0.5", NULL, 0.5},          {"2", NULL, 2},
-        {"true", NULL, 1},           {"\" 1e3 \"", NULL, 1000},
-        {"\"-.5\"", NULL, -0.5},     {"\"inf\"", "float_parsing", 0},
-        {"\"nan\"", "float_parsing", 0}, {"\"0x10\"", "float_parsing", 0},
-        {"\"\"", "float_parsing", 0}, {"\"1 2\"", "float_parsing", 0},
-        {"\"e5\"", "float_parsing", 0}, {"\"1e999\"", "finite_number", 0},
-        {"1e999", "finite_number", 0}, {"null", "float_type", 0},
+        {"0.5", NULL, 0.5},
+        {"2", NULL, 2},
+        {"true", NULL, 1},
+        {"\" 1e3 \"", NULL, 1000},
+        {"\"-.5\"", NULL, -0.5},
+        {"\"inf\"", "float_parsing", 0},
+        {"\"nan\"", "float_parsing", 0},
+        {"\"0x10\"", "float_parsing", 0},
+        {"\"\"", "float_parsing", 0},
+        {"\"1 2\"", "float_parsing", 0},
+        {"\"e5\"", "float_parsing", 0},
+        {"\"1e999\"", "finite_number", 0},
+        {"1e999", "finite_number", 0},
+        {"null", "float_type", 0},
     };
 
     for (size_t i = 0; i < nelem(cases); i++) {
@@ -111,8 +118,10 @@ TEST(scalar_json_double_refuses_what_is_not_finite)
 
 TEST(scalar_json_bool_takes_the_words)
 {
-    static const char *const yes[] = {"true", "1", "1.0", "\"TRUE\"", "\"t\"", "\"Yes\"", "\"y\"", "\"on\"", "\"1\""};
-    static const char *const no[] = {"false", "0", "\"False\"", "\"f\"", "\"no\"", "\"N\"", "\"off\"", "\"0\""};
+    static const char *const yes[] = {"true",    "1",     "1.0",    "\"TRUE\"", "\"t\"",
+                                      "\"Yes\"", "\"y\"", "\"on\"", "\"1\""};
+    static const char *const no[] = {"false",  "0",     "\"False\"", "\"f\"",
+                                     "\"no\"", "\"N\"", "\"off\"",   "\"0\""};
     static const char *const bad[] = {"2", "0.5", "\"\"", "\"yess\"", "\" true\"", "\"2\""};
     const struct scalar_error *error;
     bool value;
@@ -273,10 +282,33 @@ TEST(scalar_str_email_normalises)
 TEST(scalar_str_email_gives_a_reason)
 {
     static const char *const bad[] = {
-        "", "ada", "@example.com", "ada@", "ada@localhost", "a@b@c.d", "ada@.com", "ada@com.",
-        "ada@a..b", "ada@-a.b", "ada@a-.b", "a da@b.c", "ada@b c.d", ".a@b.c", "a.@b.c", "a..b@c.d",
-        "a\r\nBcc: x@b.c", "a\x7f@b.c", "\"a\"@b.c", "a@[1.2.3.4]", "a,b@c.d", "a<b@c.d",
-        "aa" A63 "@b.c", "a@a" A63 ".com", "a\xff@b.c", "a\xc2\x85@b.c", "a@b\xc3\xa9.com",
+        "",
+        "ada",
+        "@example.com",
+        "ada@",
+        "ada@localhost",
+        "a@b@c.d",
+        "ada@.com",
+        "ada@com.",
+        "ada@a..b",
+        "ada@-a.b",
+        "ada@a-.b",
+        "a da@b.c",
+        "ada@b c.d",
+        ".a@b.c",
+        "a.@b.c",
+        "a..b@c.d",
+        "a\r\nBcc: x@b.c",
+        "a\x7f@b.c",
+        "\"a\"@b.c",
+        "a@[1.2.3.4]",
+        "a,b@c.d",
+        "a<b@c.d",
+        "aa" A63 "@b.c",
+        "a@a" A63 ".com",
+        "a\xff@b.c",
+        "a\xc2\x85@b.c",
+        "a@b\xc3\xa9.com",
         "a@" A63 "." A63 "." A63 "." A63,
     };
     const struct scalar_error *error;
