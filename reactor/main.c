@@ -1,5 +1,6 @@
 /* The program: `sinas COMMAND`. Each command is a row; each process of `serve` is another entry of the same file. */
 #include "base/conf.h"
+#include "handlers/api_key_command.h"
 #include "migrate.h"
 #include "proc.h"
 #include "serve.h"
@@ -69,6 +70,7 @@ static const struct command {
     {"serve", command_serve, "[--print-config]: run the server; or print every setting, where it comes from, and stop"},
     {"migrate", command_migrate, "[--check]: bring the database to this program's schema; or say whether it is (status 0)"},
     {"init", command_init, "[FILE]: write an environment file with fresh keys (default .env)"},
+    {"create-api-key", command_create_api_key, "[--name N] [--permission P] … [--minutes N]: print a new key of the superadmin"},
     {"help", command_help, "print this list"},
     {"version", command_version, "print the version"},
 };

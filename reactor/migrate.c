@@ -9,7 +9,7 @@
 #include <libpq-fe.h>
 #include <time.h>
 
-enum { RETRY_MS = 250, COMPLAIN_EVERY_MS = 5000, CREATE_TRIES = 3 };
+enum { RETRY_MS = 50, COMPLAIN_EVERY_MS = 5000, CREATE_TRIES = 3 };
 
 struct migrator {
     PGconn *pq;

@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include "base/conf.h"
+#include "migrate.h"
 #include "proc.h"
 #include "supervisor.h"
 
@@ -46,6 +47,19 @@ static int settings_check(void)
     return rc;
 }
 
+static int database_prepare(void)
+{
+    struct migrate_options options = {
+        .url = arena_cstr(&conf.arena, conf.database_direct_url),
+        .startup_timeout_ms = conf.startup_timeout * 1000,
+    };
+    int rc = migrate_run(&options);
+
+    if (rc > 0)
+        log_info("migrate", "%d migrations applied", rc);
+    return rc;
+}
+
 int command_serve(int argc, char **argv)
 {
     bool prints = argc == 2 && strcmp(argv[1], "--print-config") == 0;
@@ -64,5 +78,7 @@ int command_serve(int argc, char **argv)
         return EXIT_FAILURE;
     process_harden();
     settings_pin();
+    if (database_prepare() < 0)
+        return EXIT_FAILURE;
     return supervisor_run();
 }
