@@ -81,7 +81,7 @@ struct str json_get_text(const struct json *v, struct str name)
     return json_text(json_get(v, name));
 }
 
-/* ---- Equality ---- */
+/* ---- Order and equality ---- */
 
 /*
  * Two containers of the same type that are being compared. Objects are put in
@@ -120,27 +120,57 @@ static size_t members_sort(const struct json *object, const struct json **member
     return kept;
 }
 
-static bool scalar_equal(const struct json *a, const struct json *b)
+size_t json_count_names(const struct json *object)
+{
+    const struct json **members = mem_alloc(json_count(object) * sizeof(*members));
+    size_t n = members_sort(object, members);
+
+    free(members);
+    return n;
+}
+
+static int number_compare(const struct json *a, const struct json *b)
 {
     struct json_decimal left, right;
 
+    if (str_eq(json_raw(a), json_raw(b)))
+        return 0;
+    json_decimal_read(&left, json_raw(a));
+    json_decimal_read(&right, json_raw(b));
+    return json_decimal_compare(&left, &right);
+}
+
+/* Two values of one type, which is no container. */
+static int scalar_compare(const struct json *a, const struct json *b, size_t *steps)
+{
+    *steps += 1 + (json_raw(a).n + json_raw(b).n) / 64;
     switch (json_type(a)) {
     case JSON_BOOL:
-        return json_bool(a) == json_bool(b);
+        return json_bool(a) - json_bool(b);
     case JSON_STRING:
-        return str_eq(json_node_text(a), json_node_text(b));
+        return str_cmp(json_node_text(a), json_node_text(b));
     case JSON_NUMBER:
-        if (str_eq(json_raw(a), json_raw(b)))
-            return true;
-        json_decimal_read(&left, json_raw(a));
-        json_decimal_read(&right, json_raw(b));
-        return json_decimal_equal(&left, &right);
+        return number_compare(a, b);
     default:
-        return true;
+        return 0;
     }
 }
 
-static bool objects_open(struct pair *pair, const struct json *a, const struct json *b)
+static int names_compare(const struct pair *pair)
+{
+    int order = 0;
+
+    for (size_t i = 0; order == 0 && i < pair->left; i++)
+        order = str_cmp(json_node_text(pair->names[i]), json_node_text(pair->other[i]));
+    return order;
+}
+
+static int count_compare(size_t a, size_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int objects_open(struct pair *pair, const struct json *a, const struct json *b)
 {
     size_t count_a = json_count(a), count_b = json_count(b);
     const struct json **members = mem_alloc((count_a + count_b) * sizeof(*members));
@@ -149,24 +179,26 @@ static bool objects_open(struct pair *pair, const struct json *a, const struct j
     pair->other = members + count_a;
     count_a = members_sort(a, pair->names);
     count_b = members_sort(b, pair->other);
+    if (count_a != count_b)
+        return count_compare(count_a, count_b);
     pair->left = count_a;
-    for (size_t i = 0; count_a == count_b && i < count_a; i++) {
-        if (!str_eq(json_node_text(pair->names[i]), json_node_text(pair->other[i])))
-            return false;
-    }
-    return count_a == count_b;
+    return names_compare(pair);
 }
 
-/* Begins to compare two containers of one type; false when they are known to differ. */
-static bool pair_open(struct pair *pair, const struct json *a, const struct json *b)
+/* Begins to compare two containers of one type; not 0 when their order is known already. */
+static int pair_open(struct pair *pair, const struct json *a, const struct json *b, size_t *steps)
 {
+    size_t count_a = json_count(a), count_b = json_count(b);
+
     *pair = (struct pair){0};
-    if (json_node_type(a) == JSON_OBJECT)
+    if (json_node_type(a) == JSON_OBJECT) {
+        *steps += 1 + 4 * (count_a + count_b);
         return objects_open(pair, a, b);
+    }
     pair->a = a + 2;
     pair->b = b + 2;
-    pair->left = json_count(a);
-    return json_count(a) == json_count(b);
+    pair->left = count_a;
+    return count_compare(count_a, count_b);
 }
 
 /* The next values to compare. */
@@ -185,12 +217,12 @@ static void pair_next(struct pair *pair, const struct json **a, const struct jso
     pair->b += json_span(pair->b);
 }
 
-static bool containers_equal(struct pair *pairs, const struct json *a, const struct json *b)
+static int containers_compare(struct pair *pairs, const struct json *a, const struct json *b, size_t *steps)
 {
     size_t depth = 0;
-    bool is_equal = pair_open(&pairs[depth++], a, b);
+    int order = pair_open(&pairs[depth++], a, b, steps);
 
-    while (is_equal && depth > 0) {
+    while (order == 0 && depth > 0) {
         struct pair *top = &pairs[depth - 1];
 
         if (top->left == 0) {
@@ -200,30 +232,38 @@ static bool containers_equal(struct pair *pairs, const struct json *a, const str
         }
         pair_next(top, &a, &b);
         if (json_type(a) != json_type(b))
-            is_equal = false;
+            order = (int)json_type(a) - (int)json_type(b);
         else if (!json_is_container(a))
-            is_equal = scalar_equal(a, b);
-        else if (!str_eq(json_raw(a), json_raw(b)))
-            is_equal = pair_open(&pairs[depth++], a, b);
+            order = scalar_compare(a, b, steps);
+        else
+            order = pair_open(&pairs[depth++], a, b, steps);
     }
     while (depth > 0)
         free(pairs[--depth].names);
-    return is_equal;
+    return order;
+}
+
+int json_compare(const struct json *a, const struct json *b, size_t *steps)
+{
+    struct pair *pairs;
+    int order;
+
+    if (json_type(a) != json_type(b))
+        return (int)json_type(a) - (int)json_type(b);
+    if (a == NULL || b == NULL || !json_is_container(a))
+        return scalar_compare(a, b, steps);
+    *steps += 1 + (json_raw(a).n == json_raw(b).n ? json_raw(a).n / 64 : 0);
+    if (str_eq(json_raw(a), json_raw(b)))
+        return 0;
+    pairs = mem_alloc(JSON_DEPTH_MAX * sizeof(*pairs));
+    order = containers_compare(pairs, a, b, steps);
+    free(pairs);
+    return order;
 }
 
 bool json_equal(const struct json *a, const struct json *b)
 {
-    struct pair *pairs;
-    bool is_equal;
+    size_t steps = 0;
 
-    if (json_type(a) != json_type(b))
-        return false;
-    if (a == NULL || b == NULL || !json_is_container(a))
-        return scalar_equal(a, b);
-    if (str_eq(json_raw(a), json_raw(b)))
-        return true;
-    pairs = mem_alloc(JSON_DEPTH_MAX * sizeof(*pairs));
-    is_equal = containers_equal(pairs, a, b);
-    free(pairs);
-    return is_equal;
+    return json_compare(a, b, &steps) == 0;
 }

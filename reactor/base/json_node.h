@@ -62,11 +62,19 @@ struct json_decimal {
 };
 
 void json_decimal_read(struct json_decimal *d, struct str number);
-bool json_decimal_equal(const struct json_decimal *a, const struct json_decimal *b);
 /* <0, 0, >0 as a is less than, equal to or greater than b. */
 int json_decimal_compare(const struct json_decimal *a, const struct json_decimal *b);
 
 /* The shortest text that reads back; n is finite. */
 void json_number_write(struct buf *out, double n);
+
+/*
+ * A total order of all values in which those that json_equal() are equal.
+ * Adds to *steps about one for each value looked at.
+ */
+int json_compare(const struct json *a, const struct json *b, size_t *steps);
+
+/* Members of an object, equal names counted once. */
+size_t json_count_names(const struct json *object);
 
 #endif

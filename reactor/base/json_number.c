@@ -98,11 +98,6 @@ int json_decimal_compare(const struct json_decimal *a, const struct json_decimal
     return sign_a * digits_compare(a->digits, b->digits);
 }
 
-bool json_decimal_equal(const struct json_decimal *a, const struct json_decimal *b)
-{
-    return a->count == b->count && json_decimal_compare(a, b) == 0;
-}
-
 /* ---- Conversions ---- */
 
 int json_i64(const struct json *v, int64_t *value)
