@@ -1,6 +1,6 @@
 /*
  * What a new installation starts with (spec 10 §17, steps 3, 4 and 6): default
- * roles, the superadmin, the default agent. Blocking; the parent calls it after the
+ * roles, the superadmin, the default agent. Blocking; `sinas serve` calls it after the
  * migrations and before it forks. Starts at the same time take turns.
  */
 #ifndef HANDLERS_SEED_H
@@ -8,9 +8,7 @@
 
 #include "base/base.h"
 
-#include <libpq-fe.h>
-
 /* All or nothing. 0, or -EIO after a line in the log. */
-MUST_USE int seed_run(PGconn *connection);
+MUST_USE int seed_run(const char *url);
 
 #endif

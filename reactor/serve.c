@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include "base/conf.h"
+#include "handlers/seed.h"
 #include "migrate.h"
 #include "proc.h"
 #include "supervisor.h"
@@ -57,7 +58,7 @@ static int database_prepare(void)
 
     if (rc > 0)
         log_info("migrate", "%d migrations applied", rc);
-    return rc;
+    return rc < 0 ? rc : seed_run(options.url);
 }
 
 int command_serve(int argc, char **argv)
