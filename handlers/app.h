@@ -6,11 +6,16 @@
 
 struct auth_cache;
 struct limits;
+struct mail_pool;
 
 struct app {
     struct auth_cache *auth;
     struct limits *limits; /* handlers/limit.h */
+    struct mail_pool *mail;
 };
+
+/* Entry of the reactor process. */
+int app_main(int argc, char **argv);
 
 /* Routes, dispatch and app of a server whose loop, db and redis stand. 0 or -errno. */
 MUST_USE int app_start(struct server *s);

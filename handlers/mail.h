@@ -24,4 +24,9 @@ bool mail_is_development(void);
  */
 MUST_USE int mail_send_await(struct req *r, const struct mail *m);
 
+/* Connections to the outbound workers that the supervisor named. */
+struct mail_pool;
+struct mail_pool *mail_pool_open(struct loop *l);
+void mail_pool_close(struct mail_pool *pool);
+
 #endif

@@ -62,4 +62,10 @@ enum proto_llm_failure {
     PROTO_LLM_WORKER       /* our own fault: too many calls, a request that is none */
 };
 
+enum proto_mail_outcome {
+    PROTO_MAIL_SENT,    /* the server took it */
+    PROTO_MAIL_INVALID, /* a header's value holds a line end */
+    PROTO_MAIL_FAILED   /* the server refused it, or could not be reached */
+};
+
 #endif
