@@ -2,6 +2,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "workers/llm.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -26,7 +27,13 @@ enum { PROCESS_BACKOFF_FIRST_MS = 100, PROCESS_BACKOFF_MAX_MS = 2000 };
 /* Four words in front (process_arguments), 2 per option, and NULL. */
 enum { PROCESS_ARGS_MAX = 4 + 1 + 2 * (4 + CHILD_LISTENERS_MAX + CHILD_WORKERS_MAX) + 1 };
 
+static unsigned llm_instances(void)
+{
+    return (unsigned)conf.llm_workers;
+}
+
 const struct process processes[] = {
+    {"llm", llm_main, llm_instances, PROCESS_LISTENS_UNIX, true},
 };
 const size_t processes_count = nelem(processes);
 

@@ -281,8 +281,7 @@ static void call_answered_badly(struct call *c, const struct transfer_result *re
 static bool is_hopeless(CURLcode rc)
 {
     return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE || rc == CURLE_URL_MALFORMAT ||
-           rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY ||
-           rc == CURLE_UNSUPPORTED_PROTOCOL;
+           rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY;
 }
 
 static void call_unanswered(struct call *c, const struct transfer_result *result)
