@@ -3,6 +3,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "workers/llm.h"
+#include "workers/outbound.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -32,8 +33,14 @@ static unsigned llm_instances(void)
     return (unsigned)conf.llm_workers;
 }
 
+static unsigned one_instance(void)
+{
+    return 1;
+}
+
 const struct process processes[] = {
     {"llm", llm_main, llm_instances, PROCESS_LISTENS_UNIX, true},
+    {"outbound", outbound_main, one_instance, PROCESS_LISTENS_UNIX, true},
 };
 const size_t processes_count = nelem(processes);
 
