@@ -108,7 +108,8 @@ key:
 test:
 	@etc/bootstrap build run test
 	@$(MAKE) all $(BUILD)/unit replay
-	@BUILD=$(BUILD) SINAS=$(BUILD)/sinas PYTHON=$(PYTHON) exec tests/servers run $(PYTHON) tests/run $(TESTS)
+	@BUILD=$(BUILD) SINAS=$(BUILD)/sinas PYTHON=$(PYTHON) CC='$(CC)' SAN='$(SAN)' COVERAGE='$(COVERAGE)' \
+	    exec tests/servers run $(PYTHON) tests/run $(TESTS)
 
 unit: $(BUILD)/unit
 	$(BUILD)/unit

@@ -188,13 +188,27 @@ static int rights_change_user(void)
     return 0;
 }
 
+static bool rights_has_none(const struct __user_cap_data_struct *held)
+{
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        if (held[i].effective != 0 || held[i].permitted != 0 || held[i].inheritable != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Nothing is called that would change nothing: a hardened unit forbids the very call. */
 static int rights_leave_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {{0}}, none[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         return -errno;
+    if (syscall(SYS_capget, &header, held) < 0)
+        return -errno;
+    if (rights_has_none(held))
+        return 0;
     return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 

@@ -3,6 +3,7 @@
     servers      PostgreSQL and Redis                                   session
     sinas        the server, with settings of a fresh installation      session; tests use names of their own
     new_sinas    starts further servers: new_sinas(SETTING="value")     each until the end of its test
+    make_run     starts an instance by `make run`: make_run(SETTING="value")
     http         an anonymous client of sinas
     admin        a client with a superadmin's API key
     make_user    make_user(email, roles=("Users",)): a client that is signed in
@@ -16,7 +17,7 @@ import pytest
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 
-from harness import Servers, Sinas  # noqa: E402
+from harness import MakeRun, Servers, Sinas  # noqa: E402
 
 words = itertools.count(1)
 
@@ -68,3 +69,16 @@ def make_user(sinas):
 @pytest.fixture
 def unique():
     return f"w{next(words)}"
+
+
+@pytest.fixture
+def make_run():
+    started = []
+
+    def start(starts=True, **settings):
+        started.append(MakeRun(**settings))
+        return started[-1].start() if starts else started[-1]
+
+    yield start
+    for server in started:
+        server.close()

@@ -18,7 +18,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SINAS = ROOT / os.environ.get("SINAS", "build/plain/sinas")
 SERVERS = ROOT / "tests" / "servers"
 SUPERADMIN = "root@sinas.test"
-START_SECONDS = 30
+
+
+# So that `make run` takes the program that is tested.
+BUILD_VARIABLES = [f"{name}={os.environ[name]}" for name in ("CC", "SAN", "COVERAGE") if os.environ.get(name)]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
 
 
 def until(condition, seconds=10, what="condition"):
@@ -212,3 +220,70 @@ class Sinas:
         client.user = answer["user"]
         client.tokens = answer
         return client
+
+
+class MakeRun:
+    """An instance that `make run` started, in a directory of its own."""
+
+    def __init__(self, var_name="var", port=None, **settings):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sinas-run-test-"))
+        self.directory.chmod(0o755)
+        self.var = self.directory / var_name
+        self.log_path = self.directory / "log"
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = settings
+        self.process = None
+        self.ready_line = None
+
+    def environment(self):
+        """Nothing of the tests' own servers and providers."""
+        dropped = {"DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "OLLAMA_HOST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+        return {name: value for name, value in os.environ.items() if name not in dropped} | self.settings
+
+    def command(self, target):
+        return ["make", "-s", "-C", str(ROOT), target, f"PORT={self.port}", f"VAR={self.var}", *BUILD_VARIABLES]
+
+    def make(self, target):
+        return subprocess.run(self.command(target), env=self.environment(), check=True, stdout=subprocess.PIPE,
+                              text=True).stdout
+
+    def start(self):
+        """Returns when the ready line has come: of a first start also the installation of the model."""
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(self.command("run"), env=self.environment(), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+        log.close()
+        self.ready_line = next((line for line in self.process.stdout if line.startswith("ready ")), None)
+        assert self.ready_line, self.log()[-4000:]
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        """As Ctrl-C does, or systemd: the signal goes to make and what it runs in the foreground."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+        self.process.stdout.read()
+        status = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.process = None
+        return status
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.process = None
+
+    def close(self):
+        try:
+            self.stop()
+        finally:
+            subprocess.run(["rm", "-rf", self.directory], check=True)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def client(self, credential=None, **more):
+        return Client(self.url, {"Authorization": f"Bearer {credential}"} if credential else {}, **more)
