@@ -24,7 +24,7 @@ class State:
     def clear(self):
         self.scripts, self.requests = {}, []
         self.counts = {"open": {}, "aborted": {}, "finished": {}}
-        self.connections = 0
+        self.connections = set()  # that asked a model
         self.changed = asyncio.Event()
 
     def count(self, what, model, n=1):
@@ -278,10 +278,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
-        STATE.connections += 1
 
     def connection_lost(self, reason):
-        STATE.connections -= 1
         self.lost.set()
         self.writable.set()
         if self.task is not None:
@@ -374,7 +372,7 @@ class Connection(asyncio.Protocol):
         elif what == "requests":
             return await self.reply(200, STATE.requests)
         elif what == "state":
-            return await self.reply(200, {**STATE.counts, "connections": STATE.connections})
+            return await self.reply(200, {**STATE.counts, "connections": len(STATE.connections)})
         elif what == "wait":
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
             return await self.wait(query)
@@ -397,6 +395,7 @@ class Connection(asyncio.Protocol):
         STATE.requests.append({"path": path, "headers": headers, "body": body, "invalid": invalid})
         script = find_script(body)
         self.model = body.get("model")
+        STATE.connections.add(self)
         STATE.count("open", self.model)
         if script.get("hang"):
             await self.lost.wait()
