@@ -14,6 +14,7 @@ enum {
     CHECK_DEPTH_MAX = JSON_DEPTH_MAX + 2,
     CHECK_ERRORS_MAX = 1000,
     CHECK_ECHO_MAX = 256 << 10, /* bytes of all inputs together; those behind are null */
+    CHECK_COMPACT_MAX = 64 << 10, /* longer documents keep the white space they came with */
     NUMBER_TEXT_MAX = 40        /* longer numbers are rounded to double precision */
 };
 
@@ -508,6 +509,9 @@ static bool convert_document(struct check *c, const struct input *in, struct str
         refuse(c, "value_error", in, STR("{\"error\":{}}"), "Value error, text must not contain NUL characters");
         return false;
     }
+    *text = json_raw(in->json);
+    if (text->n > CHECK_COMPACT_MAX)
+        return true;
     buf_init_arena(&out, c->arena);
     json_write_init(&w, &out);
     json_write_value(&w, in->json);
@@ -620,6 +624,14 @@ bool check_value(struct check *c, const struct column *col, const struct json *v
     struct str text;
 
     return check_convert(c, col, v, &text);
+}
+
+void check_http_url(struct check *c, const struct json *v)
+{
+    static const char *const url = "^[hH][tT][tT][pP][sS]?://[^\\x00-\\x20\\x7f/?#@\\\\][^\\x00-\\x20\\x7f\\\\]*$";
+
+    if (!pattern_matches(url, json_text(v)))
+        check_rule(c, v, "must be an http or https URL");
 }
 
 bool check_text(struct check *c, const struct column *col, struct str text, struct value *v)

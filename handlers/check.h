@@ -47,7 +47,7 @@ struct column {
     unsigned flags;
     size_t max, min;           /* length of text in code points, count of array elements; 0: no bound */
     const char *fallback;      /* JSON text that counts when the field is absent from a full body */
-    const char *pattern;       /* PCRE2, of text; shown in the error as it is written here */
+    const char *pattern;       /* regular expression, of text; shown in the error as it is written here */
     const char *ge, *le, *gt, *lt; /* bounds of numbers, as the error shows them */
     const char *choices;       /* of COL_ENUM, separated by '|' */
     const struct column *item; /* of arrays; its name is not looked at */
@@ -127,5 +127,7 @@ void check_error(struct check *c, const char *type, const struct json *input, st
 void check_rule(struct check *c, const struct json *input, const char *text, ...) PRINTF_LIKE(3, 4);
 /* A value against one column, at the place where c is. Whether it has passed. */
 bool check_value(struct check *c, const struct column *col, const struct json *v);
+/* For a column's check: an http or https URL with a host, without blanks and control characters. */
+void check_http_url(struct check *c, const struct json *v);
 
 #endif

@@ -26,7 +26,7 @@ struct str body_str(const struct req *r, const char *name);
 int64_t body_i64(const struct req *r, const char *name);  /* absent and null: 0 */
 bool body_bool(const struct req *r, const char *name);    /* absent and null: false */
 double body_double(const struct req *r, const char *name);
-const struct json *body_json(const struct req *r, const char *name); /* NULL when absent; JSON null stays a node */
+const struct json *body_json(const struct req *r, const char *name); /* or the fallback, or NULL; null is a node */
 
 bool query_has(const struct req *r, const char *name);
 struct str query_str(const struct req *r, const char *name);

@@ -1,4 +1,4 @@
-/* Regular expressions of our own tables. What users write goes through another door, with its own limits. */
+/* The regular expressions of our own tables (base/regex.h), compiled once. */
 #ifndef HANDLERS_PATTERN_H
 #define HANDLERS_PATTERN_H
 

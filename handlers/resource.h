@@ -48,9 +48,10 @@ struct resource {
     bool soft_delete;       /* DELETE clears is_active (and the exclusive column) */
     bool filters_namespace; /* the list takes ?namespace= */
     enum resource_inactive inactive;
-    const char *exclusive;  /* a bool column that one row at most has true; its unique index is <table>_one_<column> */
+    const char *exclusive;  /* a bool column that one row at most has true */
+    const char *exclusive_constraint; /* that holds it to this, deferred to the end of the statement */
     const char *order;      /* of the list; NULL: created_at, id */
-    const char *duplicate;  /* text of the 400 for a taken key, with one %s; NULL: "<noun> '%s' already exists" */
+    const char *duplicate;  /* "<duplicate> '<key>' already exists"; NULL: the noun */
     const struct violation *violations;
     size_t violations_count;
     struct body create, update; /* the kind's table, see RESOURCE_BODIES */
@@ -102,7 +103,7 @@ int resource_get_exclusive(struct req *r);
     RESOURCE_FIXED_ROW(update_verb, base key, permission ".update:all", resource_update, &kind##_resource.update, kind), \
     RESOURCE_FIXED_ROW(DELETE, base key, permission ".delete:all", resource_delete, NULL, kind)
 
-/* ---- the statements (resource_sql.c), for the test that prepares them all ---- */
+/* ---- the statements (resource_sql.c) ---- */
 
 enum resource_verb {
     RESOURCE_CREATE,
@@ -111,11 +112,10 @@ enum resource_verb {
     RESOURCE_UPDATE,
     RESOURCE_DELETE,
     RESOURCE_GET_EXCLUSIVE,
-    RESOURCE_CLEAR_EXCLUSIVE,
     RESOURCE_VERBS
 };
 
-/* Made at the first call, kept for the life of the process. NULL: not for this kind. */
+/* Made at the first call, kept for the life of the process. NULL: the kind has no exclusive column. */
 const struct sql_stmt *resource_stmt(const struct resource *kind, enum resource_verb verb);
 
 #endif

@@ -31,7 +31,7 @@ create table agents (
     description text,
     llm_provider_id uuid references llm_providers on delete set null,
     model varchar(100),
-    temperature double precision not null default 0.7 check (temperature between 0 and 2),
+    temperature numeric not null default 0.7 check (temperature between 0 and 2), -- keeps the digits it came with
     max_tokens int check (max_tokens >= 1),
     system_prompt text,
     input_schema json not null default '{}',
