@@ -41,7 +41,8 @@ struct json_schema_error {
 };
 
 /*
- * 0 when value is valid, else -EINVAL and the first error met (in a).
+ * 0 when value is valid, else -EINVAL and the first error met (in a). NULL is
+ * taken for null; of equal names in an object every member must be valid.
  * Work is bounded: -E2BIG when a hostile schema would take more than
  * JSON_SCHEMA_STEPS_MAX steps.
  */

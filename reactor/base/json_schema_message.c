@@ -96,6 +96,8 @@ struct str schema_repr(struct arena *a, const struct json *v)
     buf_init_arena(&out, a);
     if (v != NULL)
         repr_write(&out, v);
+    else
+        repr_scalar(&out, v);
     return repr_cut(a, &out);
 }
 

@@ -11,35 +11,7 @@
  * A frame is quiet when its failure is not yet the value's failure (below
  * anyOf, not, …). The first failure of a frame that is not quiet ends it all.
  */
-#include "base/json_schema_parts.h"
-
-enum { DONE, FAILED, WAIT };
-
-enum way { WAY_IN_PLACE, WAY_MEMBER, WAY_ELEMENT }; /* how a frame's value lies in its parent's */
-
-struct frame {
-    const struct schema *schema;
-    const struct json *value;
-    const struct json *item;
-    uint64_t *evaluated; /* bit per member or element; NULL: none */
-    const struct json *name;
-    size_t place; /* of the element in its array */
-    size_t op, step, index, matched;
-    enum way way;
-    bool verdict; /* of the last frame it waited for */
-    bool is_quiet;
-    bool collects; /* somebody needs to know what was evaluated */
-    bool merges;   /* what it evaluated counts for its parent */
-};
-
-struct validation {
-    struct arena *arena;
-    struct frame *frames;
-    size_t depth, capacity;
-    size_t steps;
-    struct json_schema_error *error;
-    bool verdict;
-};
+#include "base/json_schema_run.h"
 
 /* ---- Errors ---- */
 
@@ -66,9 +38,7 @@ static struct str path_of(struct validation *v)
     return buf_str(&path);
 }
 
-static int fail(struct validation *v, const struct frame *f, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static int fail(struct validation *v, const struct frame *f, const char *format, ...)
+int schema_fail_frame(struct validation *v, const struct frame *f, const char *format, ...)
 {
     va_list args;
 
@@ -81,22 +51,20 @@ static int fail(struct validation *v, const struct frame *f, const char *format,
     return FAILED;
 }
 
-/* "<value> <text>" */
-static int fail_value(struct validation *v, const struct frame *f, const char *text)
+int schema_fail_value(struct validation *v, const struct frame *f, const char *text)
 {
     if (f->is_quiet)
         return FAILED;
-    return fail(v, f, STR_FMT " %s", STR_ARG(schema_repr(v->arena, f->value)), text);
+    return schema_fail_frame(v, f, STR_FMT " %s", STR_ARG(schema_repr(v->arena, f->value)), text);
 }
 
-/* "<value> <text> <keyword's value>" */
-static int fail_against(struct validation *v, const struct frame *f, const char *text,
+int schema_fail_against(struct validation *v, const struct frame *f, const char *text,
                         const struct json *wanted)
 {
     if (f->is_quiet)
         return FAILED;
-    return fail(v, f, STR_FMT " %s " STR_FMT, STR_ARG(schema_repr(v->arena, f->value)), text,
-                STR_ARG(schema_repr(v->arena, wanted)));
+    return schema_fail_frame(v, f, STR_FMT " %s " STR_FMT, STR_ARG(schema_repr(v->arena, f->value)), text,
+                             STR_ARG(schema_repr(v->arena, wanted)));
 }
 
 /* ---- Frames ---- */
@@ -234,7 +202,8 @@ static int op_false(struct validation *v, struct frame *f, const struct op *op U
 {
     if (f->is_quiet)
         return FAILED;
-    return fail(v, f, "False schema does not allow " STR_FMT, STR_ARG(schema_repr(v->arena, f->value)));
+    return schema_fail_frame(v, f, "False schema does not allow " STR_FMT,
+                             STR_ARG(schema_repr(v->arena, f->value)));
 }
 
 /* Waits for one schema that has to hold. */
@@ -274,297 +243,6 @@ static int op_dynamic_ref(struct validation *v, struct frame *f, const struct op
     return require(v, f, target != NULL ? target : op->dynamic->schema);
 }
 
-static bool is_whole(const struct json *v)
-{
-    struct json_decimal d;
-
-    if ((v->info & JSON_FLAG) == 0)
-        return true;
-    json_decimal_read(&d, json_raw(v));
-    return d.exponent >= 0;
-}
-
-static int op_type(struct validation *v, struct frame *f, const struct op *op)
-{
-    struct buf names;
-
-    if ((op->types >> json_type(f->value) & 1) != 0)
-        return DONE;
-    if ((op->types & SCHEMA_TYPE_INTEGER) != 0 && json_is(f->value, JSON_NUMBER) && is_whole(f->value))
-        return DONE;
-    if (f->is_quiet)
-        return FAILED;
-    if (!json_is(op->source, JSON_ARRAY))
-        return fail_against(v, f, "is not of type", op->source);
-    buf_init_arena(&names, v->arena);
-    json_each (name, op->source) {
-        buf_add(&names, buf_size(&names) != 0 ? STR(", ") : STR(""));
-        buf_add(&names, schema_repr(v->arena, name));
-    }
-    return fail(v, f, STR_FMT " is not of type " STR_FMT, STR_ARG(schema_repr(v->arena, f->value)),
-                STR_ARG(buf_str(&names)));
-}
-
-static bool is_equal(struct validation *v, const struct json *a, const struct json *b)
-{
-    v->steps++;
-    return json_compare(a, b, &v->steps) == 0;
-}
-
-static int op_enum(struct validation *v, struct frame *f, const struct op *op)
-{
-    json_each (allowed, op->value) {
-        if (is_equal(v, allowed, f->value))
-            return DONE;
-        if (v->steps > JSON_SCHEMA_STEPS_MAX)
-            return FAILED;
-    }
-    return fail_against(v, f, "is not one of", op->source);
-}
-
-static int op_const(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (is_equal(v, op->value, f->value))
-        return DONE;
-    if (f->is_quiet)
-        return FAILED;
-    return fail(v, f, STR_FMT " was expected", STR_ARG(schema_repr(v->arena, op->source)));
-}
-
-/* ---- Numbers ---- */
-
-/* <0, 0, >0 as the value is less than, equal to or greater than the keyword's. */
-static int compare(struct validation *v, const struct frame *f, const struct op *op)
-{
-    struct json_decimal d;
-
-    v->steps += json_raw(f->value).n / 64;
-    json_decimal_read(&d, json_raw(f->value));
-    return json_decimal_compare(&d, &op->number->decimal);
-}
-
-static int op_minimum(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_NUMBER) || compare(v, f, op) >= 0)
-        return DONE;
-    return fail_against(v, f, "is less than the minimum of", op->source);
-}
-
-static int op_maximum(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_NUMBER) || compare(v, f, op) <= 0)
-        return DONE;
-    return fail_against(v, f, "is greater than the maximum of", op->source);
-}
-
-static int op_exclusive_minimum(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_NUMBER) || compare(v, f, op) > 0)
-        return DONE;
-    return fail_against(v, f, "is less than or equal to the minimum of", op->source);
-}
-
-static int op_exclusive_maximum(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_NUMBER) || compare(v, f, op) < 0)
-        return DONE;
-    return fail_against(v, f, "is greater than or equal to the maximum of", op->source);
-}
-
-static uint64_t multiply_modulo(uint64_t a, uint64_t b, uint64_t divisor)
-{
-    return (uint64_t)((unsigned __int128)a * b % divisor);
-}
-
-/* digits × 10^zeros modulo the divisor, which is at least 1. */
-static uint64_t decimal_modulo(struct str digits, uint64_t zeros, uint64_t divisor)
-{
-    uint64_t rest = 0, power = 10 % divisor;
-
-    for (size_t i = 0; i < digits.n; i++) {
-        if (digits.p[i] != '.')
-            rest = (multiply_modulo(rest, 10, divisor) + (uint64_t)(digits.p[i] - '0')) % divisor;
-    }
-    for (; zeros != 0; zeros >>= 1) {
-        if ((zeros & 1) != 0)
-            rest = multiply_modulo(rest, power, divisor);
-        power = multiply_modulo(power, power, divisor);
-    }
-    return rest;
-}
-
-/* Exact: neither side has trailing zeros, so a divisor with the higher exponent never fits. */
-static bool is_multiple(const struct json_decimal *value, const struct json_decimal *divisor)
-{
-    uint64_t whole = 0;
-
-    if (value->count == 0)
-        return true;
-    if (value->exponent < divisor->exponent)
-        return false;
-    for (size_t i = 0; i < divisor->digits.n; i++) {
-        if (divisor->digits.p[i] != '.')
-            whole = whole * 10 + (uint64_t)(divisor->digits.p[i] - '0');
-    }
-    return decimal_modulo(value->digits, (uint64_t)(value->exponent - divisor->exponent), whole) == 0;
-}
-
-static int op_multiple_of(struct validation *v, struct frame *f, const struct op *op)
-{
-    struct json_decimal d;
-
-    if (!json_is(f->value, JSON_NUMBER))
-        return DONE;
-    v->steps += json_raw(f->value).n / 4;
-    json_decimal_read(&d, json_raw(f->value));
-    if (is_multiple(&d, &op->number->decimal))
-        return DONE;
-    return fail_against(v, f, "is not a multiple of", op->source);
-}
-
-/* ---- Strings ---- */
-
-static int64_t text_length(struct validation *v, const struct frame *f)
-{
-    struct str text = json_text(f->value);
-
-    v->steps += text.n / 64;
-    return (int64_t)str_utf8_length(text);
-}
-
-static int op_min_length(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_STRING) || text_length(v, f) >= op->limit)
-        return DONE;
-    return fail_value(v, f, "is too short");
-}
-
-static int op_max_length(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_STRING) || text_length(v, f) <= op->limit)
-        return DONE;
-    return fail_value(v, f, "is too long");
-}
-
-/* What takes too long does not match. */
-static bool is_match(struct validation *v, const struct op_pattern *pattern, struct str text)
-{
-    struct regex_match match;
-    int rc = regex_search(pattern->regex, text, 0, &match);
-
-    v->steps += 4 + match.steps / 2;
-    return rc > 0;
-}
-
-static int op_pattern(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_STRING) || is_match(v, op->pattern, json_text(f->value)))
-        return DONE;
-    return fail_against(v, f, "does not match", op->source);
-}
-
-static int op_format(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_STRING))
-        return DONE;
-    v->steps += json_raw(f->value).n / 16;
-    if (op->format->is_valid(json_text(f->value)))
-        return DONE;
-    return fail_against(v, f, "is not a", op->source);
-}
-
-/* ---- Sizes ---- */
-
-static int op_min_items(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_ARRAY) || (int64_t)json_count(f->value) >= op->limit)
-        return DONE;
-    return fail_value(v, f, "is too short");
-}
-
-static int op_max_items(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_ARRAY) || (int64_t)json_count(f->value) <= op->limit)
-        return DONE;
-    return fail_value(v, f, "is too long");
-}
-
-/* Merges two sorted runs that lie behind each other; false when there were equal items or it took too long.
- */
-static bool runs_merge(struct validation *v, const struct json **from, size_t left, size_t right,
-                       const struct json **to)
-{
-    size_t i = 0, j = left, end = left + right;
-
-    while (i < left && j < end) {
-        int order = json_compare(from[i], from[j], &v->steps);
-
-        if (order == 0 || v->steps > JSON_SCHEMA_STEPS_MAX)
-            return false;
-        *to++ = order < 0 ? from[i++] : from[j++];
-    }
-    memcpy(to, from + i, (left - i) * sizeof(*to));
-    memcpy(to + (left - i), from + j, (end - j) * sizeof(*to));
-    return true;
-}
-
-/* By merge sort: equal items meet, and it can be left at any time. */
-static bool is_unique(struct validation *v, const struct json **items, const struct json **other, size_t n)
-{
-    for (size_t run = 1; run < n; run *= 2) {
-        const struct json **swap = items;
-
-        for (size_t i = 0; i < n; i += 2 * run) {
-            size_t left = n - i < run ? n - i : run, rest = n - i - left, right = rest < run ? rest : run;
-
-            if (!runs_merge(v, items + i, left, right, other + i))
-                return false;
-        }
-        items = other;
-        other = swap;
-    }
-    return true;
-}
-
-static int op_unique_items(struct validation *v, struct frame *f, const struct op *op UNUSED)
-{
-    const struct json **items;
-    size_t n = json_count(f->value), i = 0;
-    bool unique;
-
-    if (!json_is(f->value, JSON_ARRAY) || n < 2)
-        return DONE;
-    v->steps += n;
-    items = mem_alloc(2 * n * sizeof(const struct json *));
-    json_each (item, f->value)
-        items[i++] = item;
-    unique = is_unique(v, items, items + n, n);
-    free(items);
-    return unique ? DONE : fail_value(v, f, "has non-unique elements");
-}
-
-/* Members with different names. */
-static int64_t member_count(struct validation *v, const struct json *object)
-{
-    v->steps += json_count(object);
-    return (int64_t)json_count_names(object);
-}
-
-static int op_min_properties(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_OBJECT) || op->limit == 0 || member_count(v, f->value) >= op->limit)
-        return DONE;
-    return fail_value(v, f, "does not have enough properties");
-}
-
-static int op_max_properties(struct validation *v, struct frame *f, const struct op *op)
-{
-    if (!json_is(f->value, JSON_OBJECT) || (int64_t)json_count(f->value) <= op->limit ||
-        member_count(v, f->value) <= op->limit)
-        return DONE;
-    return fail_value(v, f, "has too many properties");
-}
-
 /* ---- Objects ---- */
 
 static const struct json *member_find(struct validation *v, const struct json *object, struct str name)
@@ -581,7 +259,8 @@ static int op_required(struct validation *v, struct frame *f, const struct op *o
         if (member_find(v, f->value, json_text(name)) == NULL) {
             if (f->is_quiet)
                 return FAILED;
-            return fail(v, f, STR_FMT " is a required property", STR_ARG(schema_repr(v->arena, name)));
+            return schema_fail_frame(v, f, STR_FMT " is a required property",
+                                     STR_ARG(schema_repr(v->arena, name)));
         }
         if (v->steps > JSON_SCHEMA_STEPS_MAX)
             return FAILED;
@@ -595,8 +274,9 @@ static int dependency_names(struct validation *v, struct frame *f, const struct 
         if (member_find(v, f->value, json_text(name)) == NULL) {
             if (f->is_quiet)
                 return FAILED;
-            return fail(v, f, STR_FMT " is a dependency of " STR_FMT, STR_ARG(schema_repr(v->arena, name)),
-                        STR_ARG(schema_repr_text(v->arena, d->name)));
+            return schema_fail_frame(v, f, STR_FMT " is a dependency of " STR_FMT,
+                                     STR_ARG(schema_repr(v->arena, name)),
+                                     STR_ARG(schema_repr_text(v->arena, d->name)));
         }
         if (v->steps > JSON_SCHEMA_STEPS_MAX)
             return FAILED;
@@ -668,8 +348,8 @@ static int fail_additional(struct validation *v, struct frame *f, const char *ki
 {
     if (f->is_quiet)
         return FAILED;
-    return fail(v, f, "%s properties are not allowed (" STR_FMT " was unexpected)", kind,
-                STR_ARG(schema_repr(v->arena, json_key(f->item))));
+    return schema_fail_frame(v, f, "%s properties are not allowed (" STR_FMT " was unexpected)", kind,
+                             STR_ARG(schema_repr(v->arena, json_key(f->item))));
 }
 
 static bool is_false(const struct schema *s)
@@ -690,7 +370,7 @@ static int member_step(struct validation *v, struct frame *f, const struct op_me
     } else if (step < members->patterns_count + 2) {
         const struct op_pattern *pattern = &members->patterns[step - 2];
 
-        schema = is_match(v, pattern, name) ? pattern->schema : NULL;
+        schema = schema_pattern_matches(v, pattern, name) ? pattern->schema : NULL;
     } else {
         f->step = 0;
         schema = f->matched == 0 ? members->additional : NULL;
@@ -754,8 +434,8 @@ static int op_items(struct validation *v, struct frame *f, const struct op *op)
     if (schema == NULL)
         return DONE; /* and so are all that follow */
     if (schema == items->rest && is_false(schema) && items->prefix.count > 0)
-        return fail(v, f, "Expected at most %zu items but found %zu", items->prefix.count,
-                    json_count(f->value));
+        return schema_fail_frame(v, f, "Expected at most %zu items but found %zu", items->prefix.count,
+                                 json_count(f->value));
     mark(v, f, f->index);
     return call_element(v, f, schema, false);
 }
@@ -765,10 +445,10 @@ static int contains_end(struct validation *v, struct frame *f, const struct op_c
     if ((int64_t)f->matched >= contains->min)
         return DONE;
     if (f->matched == 0)
-        return fail_value(v, f, "does not contain items matching the given schema");
-    return fail(v, f,
-                "Too few items match the given schema (expected at least %" PRIi64 " but only %zu matched)",
-                contains->min, f->matched);
+        return schema_fail_value(v, f, "does not contain items matching the given schema");
+    return schema_fail_frame(
+        v, f, "Too few items match the given schema (expected at least %" PRIi64 " but only %zu matched)",
+        contains->min, f->matched);
 }
 
 static int op_contains(struct validation *v, struct frame *f, const struct op *op)
@@ -783,8 +463,8 @@ static int op_contains(struct validation *v, struct frame *f, const struct op *o
             mark(v, f, f->index);
     }
     if ((int64_t)f->matched > contains->max)
-        return fail(v, f, "Too many items match the given schema (expected at most %" PRIi64 ")",
-                    contains->max);
+        return schema_fail_frame(v, f, "Too many items match the given schema (expected at most %" PRIi64 ")",
+                                 contains->max);
     if (!f->collects && contains->max == INT64_MAX && (int64_t)f->matched >= contains->min)
         return DONE;
     if (!advance(f))
@@ -806,8 +486,8 @@ static int op_unevaluated_items(struct validation *v, struct frame *f, const str
     if (is_false(op->schema)) {
         if (f->is_quiet)
             return FAILED;
-        return fail(v, f, "Unevaluated items are not allowed (" STR_FMT " was unexpected)",
-                    STR_ARG(schema_repr(v->arena, f->item)));
+        return schema_fail_frame(v, f, "Unevaluated items are not allowed (" STR_FMT " was unexpected)",
+                                 STR_ARG(schema_repr(v->arena, f->item)));
     }
     mark(v, f, f->index);
     return call_element(v, f, op->schema, false);
@@ -832,7 +512,7 @@ static int op_any_of(struct validation *v, struct frame *f, const struct op *op)
         return DONE;
     if (f->step < op->schemas->count)
         return call(v, f, op->schemas->of[f->step++], CALL_MERGE | CALL_QUIET);
-    return f->matched > 0 ? DONE : fail_value(v, f, "is not valid under any of the given schemas");
+    return f->matched > 0 ? DONE : schema_fail_value(v, f, "is not valid under any of the given schemas");
 }
 
 static int op_one_of(struct validation *v, struct frame *f, const struct op *op)
@@ -840,17 +520,17 @@ static int op_one_of(struct validation *v, struct frame *f, const struct op *op)
     if (f->step > 0)
         f->matched += f->verdict;
     if (f->matched > 1)
-        return fail_value(v, f, "is valid under more than one of the given schemas");
+        return schema_fail_value(v, f, "is valid under more than one of the given schemas");
     if (f->step < op->schemas->count)
         return call(v, f, op->schemas->of[f->step++], CALL_MERGE | CALL_QUIET);
-    return f->matched > 0 ? DONE : fail_value(v, f, "is not valid under any of the given schemas");
+    return f->matched > 0 ? DONE : schema_fail_value(v, f, "is not valid under any of the given schemas");
 }
 
 static int op_not(struct validation *v, struct frame *f, const struct op *op)
 {
     if (f->step++ == 0)
         return call(v, f, op->schema, CALL_QUIET);
-    return f->verdict ? fail_against(v, f, "should not be valid under", op->source) : DONE;
+    return f->verdict ? schema_fail_against(v, f, "should not be valid under", op->source) : DONE;
 }
 
 static int op_if(struct validation *v, struct frame *f, const struct op *op)
@@ -875,23 +555,23 @@ static int (*const op_run[OP_KINDS])(struct validation *v, struct frame *f, cons
     [OP_FALSE] = op_false,
     [OP_REF] = op_ref,
     [OP_DYNAMIC_REF] = op_dynamic_ref,
-    [OP_TYPE] = op_type,
-    [OP_ENUM] = op_enum,
-    [OP_CONST] = op_const,
-    [OP_MINIMUM] = op_minimum,
-    [OP_MAXIMUM] = op_maximum,
-    [OP_EXCLUSIVE_MINIMUM] = op_exclusive_minimum,
-    [OP_EXCLUSIVE_MAXIMUM] = op_exclusive_maximum,
-    [OP_MULTIPLE_OF] = op_multiple_of,
-    [OP_MIN_LENGTH] = op_min_length,
-    [OP_MAX_LENGTH] = op_max_length,
-    [OP_PATTERN] = op_pattern,
-    [OP_FORMAT] = op_format,
-    [OP_MIN_ITEMS] = op_min_items,
-    [OP_MAX_ITEMS] = op_max_items,
-    [OP_UNIQUE_ITEMS] = op_unique_items,
-    [OP_MIN_PROPERTIES] = op_min_properties,
-    [OP_MAX_PROPERTIES] = op_max_properties,
+    [OP_TYPE] = schema_check_type,
+    [OP_ENUM] = schema_check_enum,
+    [OP_CONST] = schema_check_const,
+    [OP_MINIMUM] = schema_check_minimum,
+    [OP_MAXIMUM] = schema_check_maximum,
+    [OP_EXCLUSIVE_MINIMUM] = schema_check_exclusive_minimum,
+    [OP_EXCLUSIVE_MAXIMUM] = schema_check_exclusive_maximum,
+    [OP_MULTIPLE_OF] = schema_check_multiple_of,
+    [OP_MIN_LENGTH] = schema_check_min_length,
+    [OP_MAX_LENGTH] = schema_check_max_length,
+    [OP_PATTERN] = schema_check_pattern,
+    [OP_FORMAT] = schema_check_format,
+    [OP_MIN_ITEMS] = schema_check_min_items,
+    [OP_MAX_ITEMS] = schema_check_max_items,
+    [OP_UNIQUE_ITEMS] = schema_check_unique_items,
+    [OP_MIN_PROPERTIES] = schema_check_min_properties,
+    [OP_MAX_PROPERTIES] = schema_check_max_properties,
     [OP_REQUIRED] = op_required,
     [OP_DEPENDENCIES] = op_dependencies,
     [OP_PROPERTY_NAMES] = op_property_names,

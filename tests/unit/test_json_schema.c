@@ -256,6 +256,21 @@ TEST(json_schema_messages)
     }
 }
 
+TEST(json_schema_takes_a_missing_value_for_null)
+{
+    struct json_schema_options options = {.assert_format = true};
+    struct json_schema_error error = {STR_NONE, STR_NONE};
+    struct json_schema *schema;
+    struct str reason;
+
+    CHECK_INT(json_schema_compile(a, parse(a, STR("{\"type\":\"object\"}")), &options, &schema, &reason), 0);
+    CHECK_INT(json_schema_validate(a, schema, NULL, &error), -EINVAL);
+    CHECK_STR(error.message, STR("None is not of type 'object'"));
+    CHECK_INT(json_schema_compile(a, parse(a, STR("{\"const\":null}")), &options, &schema, &reason), 0);
+    CHECK_INT(json_schema_validate(a, schema, NULL, &error), 0);
+    CHECK_INT(json_schema_compile(a, NULL, &options, &schema, &reason), -EINVAL);
+}
+
 TEST(json_schema_refuses_what_is_no_schema)
 {
     static const char *const bad[] = {
