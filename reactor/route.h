@@ -11,7 +11,7 @@
 enum { ROUTE_PARAMS_MAX = 6 };
 
 struct req;
-struct body; /* handlers/fields.h: the fields a JSON body may have */
+struct body; /* handlers/fields.h: the fields a JSON body or a query string may have */
 
 enum route_rule {
     RULE_PUBLIC = 1, /* no credential is looked at */
@@ -29,7 +29,8 @@ enum route_flags {
     ROUTE_NO_STORE = 1 << 4,   /* Cache-Control: no-store */
     ROUTE_TAIL = 1 << 5,       /* the last parameter takes all that is left, slashes included */
     ROUTE_STREAM = 1 << 6,     /* answers with SSE: HEAD gets the headers only */
-    ROUTE_FRAMEABLE = 1 << 7   /* no X-Frame-Options (components) */
+    ROUTE_FRAMEABLE = 1 << 7,  /* no X-Frame-Options (components) */
+    ROUTE_RAW = 1 << 8         /* answers with something else than JSON: for the OpenAPI documents */
 };
 
 struct route {
@@ -39,9 +40,11 @@ struct route {
     const char *permission; /* FIXED, PATH */
     const char *refusal;    /* of the two: text of the 403; NULL: "Permission denied: <permission>" */
     int (*handler)(struct req *r);
-    const struct body *body; /* NULL: the body is not looked at */
+    const struct body *body;  /* NULL: the body is not looked at */
+    const struct body *query; /* checked before the body; NULL: the query string is not looked at */
     unsigned flags;
-    const void *data; /* for generated handlers: the resource descriptor */
+    const void *data;    /* for generated handlers: the resource descriptor */
+    const char *summary; /* a few words for the OpenAPI documents; NULL: those of its kind, or none */
 };
 
 struct route_match {
