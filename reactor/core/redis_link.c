@@ -1,0 +1,313 @@
+#include "core/redis_link.h"
+
+#include "base/log.h"
+
+enum { ARGS_MAX = 64 };
+
+static const unsigned link_next[LINK_STATES] = {
+    [LINK_DOWN] = 1u << LINK_CONNECTING,
+    [LINK_CONNECTING] = 1u << LINK_UP | 1u << LINK_DOWN,
+    [LINK_UP] = 1u << LINK_DOWN,
+};
+
+static void link_set_state(struct redis_link *link, enum redis_link_state next)
+{
+    assert(link_next[link->state] & 1u << next);
+    link->state = next;
+}
+
+/* ---- what hiredis wants from an event loop ---- */
+
+static void want_read(void *arg)
+{
+    struct redis_link *link = arg;
+
+    ev_io_start(link->loop->ev, &link->readable);
+}
+
+static void no_read(void *arg)
+{
+    struct redis_link *link = arg;
+
+    ev_io_stop(link->loop->ev, &link->readable);
+}
+
+/* A command was added: it waits for the end of the turn. What the socket did not take then waits for the socket. */
+static void want_write(void *arg)
+{
+    struct redis_link *link = arg;
+
+    if (link->is_flushing || (link->context->c.flags & REDIS_CONNECTED) == 0)
+        ev_io_start(link->loop->ev, &link->writable);
+    else if (!ev_is_active(&link->writable))
+        loop_defer(link->loop, &link->flush);
+}
+
+static void no_write(void *arg)
+{
+    struct redis_link *link = arg;
+
+    ev_io_stop(link->loop->ev, &link->writable);
+}
+
+static void write_now(struct redis_link *link)
+{
+    if (link->context == NULL)
+        return;
+    link->is_flushing = true;
+    redisAsyncHandleWrite(link->context); /* may end the connection */
+    link->is_flushing = false;
+}
+
+static void on_flush(struct loop_hook *h)
+{
+    write_now(container_of(h, struct redis_link, flush));
+}
+
+static void on_readable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+{
+    redisAsyncHandleRead(container_of(w, struct redis_link, readable)->context);
+}
+
+static void on_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+{
+    write_now(container_of(w, struct redis_link, writable));
+}
+
+/* ---- coming and going ---- */
+
+static void connect_start(struct redis_link *link);
+
+static void retry_later(struct redis_link *link)
+{
+    if (link->is_stopped)
+        return;
+    ev_timer_set(&link->retry, (double)link->backoff_ms / 1000, 0);
+    ev_timer_start(link->loop->ev, &link->retry);
+    link->backoff_ms = link->backoff_ms * 2 < REDIS_BACKOFF_MAX_MS ? link->backoff_ms * 2 : REDIS_BACKOFF_MAX_MS;
+}
+
+static void on_retry(struct ev_loop *ev UNUSED, ev_timer *w, int revents UNUSED)
+{
+    connect_start(container_of(w, struct redis_link, retry));
+}
+
+static void link_gone(struct redis_link *link, const char *text)
+{
+    bool was_up = link->state == LINK_UP;
+
+    link_set_state(link, LINK_DOWN);
+    link->context = NULL;
+    link->outstanding = 0;
+    link->client_id = 0;
+    loop_hook_cancel(&link->flush);
+    ev_io_stop(link->loop->ev, &link->readable);
+    ev_io_stop(link->loop->ev, &link->writable);
+    ev_timer_stop(link->loop->ev, &link->watchdog);
+    if (!link->is_stopped && (was_up || !link->has_failed))
+        log_warn("redis", "%s: not connected: %s", link->name,
+                 link->trouble != NULL ? link->trouble : text);
+    link->trouble = NULL;
+    link->has_failed = true;
+    link->on_down(link);
+    retry_later(link);
+}
+
+/* hiredis has run all callbacks and is about to free its context. */
+static void on_cleanup(void *arg)
+{
+    struct redis_link *link = arg;
+
+    link_gone(link, link->context->errstr[0] != '\0' ? link->context->errstr : "closed");
+}
+
+void redis_link_break(struct redis_link *link, const char *trouble)
+{
+    if (link->context == NULL)
+        return;
+    link->trouble = trouble;
+    redisAsyncFree(link->context);
+}
+
+static void watchdog_start(struct redis_link *link, int64_t ms)
+{
+    ev_timer_stop(link->loop->ev, &link->watchdog);
+    ev_timer_set(&link->watchdog, (double)ms / 1000, 0);
+    ev_timer_start(link->loop->ev, &link->watchdog);
+}
+
+static void on_watchdog(struct ev_loop *ev, ev_timer *w, int revents UNUSED)
+{
+    struct redis_link *link = container_of(w, struct redis_link, watchdog);
+    int64_t quiet_ms = (int64_t)((ev_now(ev) - link->progress_at) * 1000);
+
+    if (link->state == LINK_CONNECTING)
+        redis_link_break(link, "the server does not answer");
+    else if (link->outstanding > 0 && quiet_ms >= link->silence_ms)
+        redis_link_break(link, "the server stopped answering");
+    else if (link->outstanding > 0)
+        watchdog_start(link, link->silence_ms - quiet_ms);
+}
+
+void redis_link_answered(struct redis_link *link)
+{
+    link->outstanding--;
+    link->progress_at = ev_now(link->loop->ev);
+}
+
+bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, redisCallbackFn *done, void *arg)
+{
+    const char *few_texts[ARGS_MAX];
+    size_t few_sizes[ARGS_MAX];
+    const char **texts = few_texts;
+    size_t *sizes = few_sizes;
+    int rc;
+
+    assert(argc > 0);
+    if (link->context == NULL || link->outstanding >= REDIS_OUTSTANDING_MAX)
+        return false;
+    if (argc > ARGS_MAX) {
+        texts = mem_alloc((size_t)argc * sizeof(*texts));
+        sizes = mem_alloc((size_t)argc * sizeof(*sizes));
+    }
+    for (int i = 0; i < argc; i++) {
+        texts[i] = argv[i].p != NULL ? argv[i].p : "";
+        sizes[i] = argv[i].n;
+    }
+    rc = redisAsyncCommandArgv(link->context, done, arg, argc, texts, sizes);
+    if (argc > ARGS_MAX) {
+        free(texts);
+        free(sizes);
+    }
+    if (rc != REDIS_OK)
+        return false;
+    if (link->outstanding++ == 0) {
+        link->progress_at = ev_now(link->loop->ev);
+        if (!ev_is_active(&link->watchdog))
+            watchdog_start(link, link->silence_ms);
+    }
+    return true;
+}
+
+/* ---- the handshake: AUTH, SELECT, CLIENT ID, which also shows that the server serves ---- */
+
+static void on_credentials(redisAsyncContext *context, void *answer, void *arg)
+{
+    struct redis_link *link = arg;
+    const redisReply *reply = answer;
+
+    (void)context;
+    redis_link_answered(link);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+        redis_link_break(link, "the server refuses the user, the password or the database");
+}
+
+static void on_client_id(redisAsyncContext *context, void *answer, void *arg)
+{
+    struct redis_link *link = arg;
+    const redisReply *reply = answer;
+
+    (void)context;
+    redis_link_answered(link);
+    if (reply == NULL || link->trouble != NULL)
+        return;
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        redis_link_break(link, "the server is not ready");
+        return;
+    }
+    link->client_id = reply->integer;
+    link->has_failed = false;
+    link->backoff_ms = REDIS_BACKOFF_FIRST_MS;
+    link_set_state(link, LINK_UP);
+    log_info("redis", "%s: connected", link->name);
+    link->on_up(link);
+}
+
+static void handshake(struct redis_link *link)
+{
+    const struct redis_address *address = link->address;
+    struct str argv[3] = {STR("AUTH")};
+    char number[24];
+    int argc = 1;
+
+    if (!str_is_none(address->user) && !str_is_none(address->password))
+        argv[argc++] = address->user;
+    if (!str_is_none(address->password)) {
+        argv[argc++] = address->password;
+        (void)redis_link_send(link, argc, argv, on_credentials, link);
+    }
+    if (address->database > 0) {
+        argv[0] = STR("SELECT");
+        argv[1] = str_of(number, (size_t)snprintf(number, sizeof(number), "%" PRId64, address->database));
+        (void)redis_link_send(link, 2, argv, on_credentials, link);
+    }
+    argv[0] = STR("CLIENT");
+    argv[1] = STR("ID");
+    (void)redis_link_send(link, 2, argv, on_client_id, link);
+}
+
+static void on_connect(const redisAsyncContext *context UNUSED, int status UNUSED)
+{
+    /* A failure comes by way of on_cleanup(); hiredis watches for the connection only if somebody wants to know. */
+}
+
+static void connect_start(struct redis_link *link)
+{
+    const struct redis_address *address = link->address;
+    redisAsyncContext *context = address->host != NULL ? redisAsyncConnect(address->host, address->port)
+                                                       : redisAsyncConnectUnix(address->path);
+
+    if (context == NULL) {
+        log_error("redis", "no memory for a connection");
+        abort();
+    }
+    link_set_state(link, LINK_CONNECTING);
+    link->context = context;
+    if (context->err != 0) {
+        char text[sizeof(context->errstr)];
+
+        memcpy(text, context->errstr, sizeof(text));
+        redisAsyncFree(context);
+        link_gone(link, text);
+        return;
+    }
+    ev_io_set(&link->readable, context->c.fd, EV_READ);
+    ev_io_set(&link->writable, context->c.fd, EV_WRITE);
+    context->ev.data = link;
+    context->ev.addRead = want_read;
+    context->ev.delRead = no_read;
+    context->ev.addWrite = want_write;
+    context->ev.delWrite = no_write;
+    context->ev.cleanup = on_cleanup;
+    (void)redisAsyncSetConnectCallback(context, on_connect);
+    watchdog_start(link, REDIS_CONNECT_TIMEOUT_MS);
+    handshake(link);
+}
+
+void redis_link_init(struct redis_link *link, struct loop *l, const char *name,
+                     const struct redis_address *address)
+{
+    *link = (struct redis_link){.loop = l, .name = name, .address = address};
+    link->backoff_ms = REDIS_BACKOFF_FIRST_MS;
+    link->silence_ms = REDIS_SILENCE_MS;
+    loop_hook_init(&link->flush, on_flush);
+    ev_init(&link->readable, on_readable);
+    ev_init(&link->writable, on_writable);
+    ev_init(&link->watchdog, on_watchdog);
+    ev_init(&link->retry, on_retry);
+}
+
+void redis_link_start(struct redis_link *link)
+{
+    if (link->state != LINK_DOWN)
+        return;
+    ev_timer_stop(link->loop->ev, &link->retry);
+    connect_start(link);
+}
+
+void redis_link_stop(struct redis_link *link)
+{
+    link->is_stopped = true;
+    ev_timer_stop(link->loop->ev, &link->retry);
+    redis_link_break(link, "closed");
+}
