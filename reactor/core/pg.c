@@ -172,14 +172,19 @@ static void on_retry(struct ev_loop *ev UNUSED, ev_timer *w, int revents UNUSED)
 
 /* ---- calls ---- */
 
+static void call_init(struct pg_call *call, struct pg_lane *lane, const struct sql_stmt *s,
+                      const struct str *params)
+{
+    *call = (struct pg_call){.lane = lane, .stmt = s, .params = params};
+    list_init(&call->link);
+}
+
+/* The parameters stay the caller's, who waits for the end or forgets the call. */
 static struct pg_call *call_new(struct pg_lane *lane, const struct sql_stmt *s, const struct str *params)
 {
-    struct pg_call *call = mem_zalloc(sizeof(*call));
+    struct pg_call *call = mem_alloc(sizeof(*call));
 
-    list_init(&call->link);
-    call->lane = lane;
-    call->stmt = s;
-    call->params = params;
+    call_init(call, lane, s, params);
     return call;
 }
 
@@ -313,11 +318,24 @@ static void on_dispatch(struct loop_hook *h)
 
 /* ---- what connections report ---- */
 
+/* The server is back: nobody waits for the end of a pause any more. */
+static void db_end_pauses(struct pg *db)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        ev_timer_stop(db->loop->ev, &db->lanes[i].retry);
+        db->lanes[i].has_failed = false;
+    }
+}
+
 void pg_lane_conn_ready(struct pg_conn *c)
 {
+    struct pg *db = c->lane->db;
+
     c->lane->has_failed = false;
-    db_set_up(c->lane->db, true, "");
-    db_dispatch(c->lane->db);
+    if (!db->is_up)
+        db_end_pauses(db);
+    db_set_up(db, true, "");
+    db_dispatch(db);
 }
 
 void pg_lane_conn_free_later(struct pg_conn *c)
@@ -561,18 +579,18 @@ static bool params_fit(const struct sql_stmt *s, const struct str *params)
     return true;
 }
 
-/* The parameters behind the call, in memory of its own. */
-static const struct str *params_copy(struct pg_call **call, const struct sql_stmt *s, const struct str *params)
+/* With the parameters behind it, in memory of its own. */
+static struct pg_call *call_new_copying(struct pg_lane *lane, const struct sql_stmt *s, const struct str *params)
 {
-    size_t bytes = 0;
+    size_t bytes = sizeof(struct pg_call) + s->params_count * sizeof(struct str);
+    struct pg_call *call;
     struct str *copies;
     char *room;
 
     for (unsigned i = 0; i < s->params_count; i++)
         bytes += params[i].n;
-    *call = mem_realloc(*call, sizeof(**call) + s->params_count * sizeof(*copies) + bytes);
-    list_init(&(*call)->link); /* it has moved */
-    copies = (struct str *)(void *)(*call + 1);
+    call = mem_alloc(bytes);
+    copies = (struct str *)(void *)(call + 1);
     room = (char *)(copies + s->params_count);
     for (unsigned i = 0; i < s->params_count; i++) {
         copies[i] = params[i];
@@ -581,19 +599,22 @@ static const struct str *params_copy(struct pg_call **call, const struct sql_stm
             room += params[i].n;
         }
     }
-    return copies;
+    call_init(call, lane, s, copies);
+    return call;
 }
 
 struct pg_call *pg_start(struct pg *db, const struct sql_stmt *s, const struct str *params)
 {
-    struct pg_call *call = call_new(&db->lanes[s->lane], s, NULL);
+    struct pg_lane *lane = &db->lanes[s->lane];
+    struct pg_call *call;
 
     if (!params_fit(s, params)) {
+        call = call_new(lane, s, NULL);
         call_fail(call, -EIO);
         return call;
     }
-    call->params = params_copy(&call, s, params);
-    lane_enqueue(call->lane, call);
+    call = call_new_copying(lane, s, params);
+    lane_enqueue(lane, call);
     return call;
 }
 

@@ -375,16 +375,18 @@ static void take_skipped(struct pg_conn *c, struct pg_step step)
         settle(step.call, -EIO);
 }
 
-/* The commit behind a successful statement failed, for instance on a deferred constraint. */
-static void take_failed_sync(struct pg_conn *c, const PGresult *result)
+/* The commit behind a successful statement failed, for instance on a deferred constraint. Takes the result over. */
+static void take_failed_sync(struct pg_conn *c, PGresult *result)
 {
     struct pg_call *call = c->current;
 
-    if (call == NULL)
+    if (call == NULL) {
+        PQclear(result);
         return;
-    call->is_settled = false;
+    }
     PQclear(call->result);
-    call->result = NULL;
+    call->result = result;
+    call->is_settled = false;
     take_failure(c, call, result);
 }
 
@@ -396,7 +398,7 @@ static PGresult *take_result(struct pg_conn *c, struct pg_step step, PGresult *r
 
     if (step.kind == STEP_SYNC) {
         take_failed_sync(c, result);
-        return result;
+        return NULL;
     }
     if (step.call == NULL || step.call->is_settled || (is_success && step.kind == STEP_PREPARE))
         return result;
@@ -431,7 +433,7 @@ static void end_sync(struct pg_conn *c)
     struct pg_call *call = c->current;
 
     c->current = NULL;
-    if (call != NULL && call->rc == 0 && c->tx == NULL)
+    if (call != NULL && call->is_settled && call->rc == 0 && c->tx == NULL)
         pg_lane_stats(c->lane)->commits++;
     if (call != NULL)
         pg_lane_call_done(call);

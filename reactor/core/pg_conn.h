@@ -28,7 +28,7 @@ enum {
     PG_TX_IDLE_MS = 60000,         /* the server ends a transaction that is left alone so long */
     PG_BACKOFF_FIRST_MS = 50,
     PG_BACKOFF_MAX_MS = 800,
-    PG_BATCH_MAX = 32,             /* statements per sync on the read lane */
+    PG_BATCH_MAX = 16,             /* statements per sync on the read lane */
     PG_IN_FLIGHT_MAX = 256,        /* calls per connection on the read lane; more wait in the queue */
     PG_QUEUE_MAX = 20000,          /* calls per lane */
     PG_WRITE_KEEP = 4,             /* idle connections that stay open */

@@ -264,9 +264,9 @@ static void connect_start(struct redis_link *link)
     link_set_state(link, LINK_CONNECTING);
     link->context = context;
     if (context->err != 0) {
-        char text[sizeof(context->errstr)];
+        char text[sizeof(context->c.errstr)];
 
-        memcpy(text, context->errstr, sizeof(text));
+        (void)snprintf(text, sizeof(text), "%s", context->errstr);
         redisAsyncFree(context);
         link_gone(link, text);
         return;

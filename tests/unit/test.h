@@ -1,6 +1,7 @@
 /*
  * Unit tests: TEST(name) { CHECK(…); } registers itself; the program "unit" runs all,
- * or those whose name starts with an argument. Each test has a fresh arena.
+ * or those whose name starts with an argument. Each test has a fresh arena. Without
+ * servers, those that need them are left out, and the last line says so.
  */
 #ifndef TESTS_UNIT_TEST_H
 #define TESTS_UNIT_TEST_H
@@ -10,6 +11,7 @@
 struct test {
     const char *name;
     void (*run)(struct arena *a);
+    bool needs_servers;
     struct test *next;
 };
 
@@ -21,11 +23,16 @@ const char *test_suite_path(struct arena *a, const char *relative);
 /* The whole file, in the arena; ends the run when it cannot be read. */
 struct str test_read_file(struct arena *a, const char *path);
 
-#define TEST(test_name)                                                               \
+#define TEST(test_name) TEST_DEFINE(test_name, false)
+/* One that needs PostgreSQL and Redis: TEST_DATABASE_URL and TEST_REDIS_URL are set (tests/servers). */
+#define TEST_SERVERS(test_name) TEST_DEFINE(test_name, true)
+
+#define TEST_DEFINE(test_name, needs)                                                               \
     static void test_run_##test_name(struct arena *a UNUSED);                         \
     __attribute__((constructor)) static void test_register_##test_name(void)          \
     {                                                                                 \
-        static struct test t = {.name = #test_name, .run = test_run_##test_name};     \
+        static struct test t = {                                                      \
+            .name = #test_name, .run = test_run_##test_name, .needs_servers = needs}; \
         test_register(&t);                                                            \
     }                                                                                 \
     static void test_run_##test_name(struct arena *a UNUSED)
