@@ -13,9 +13,9 @@
 enum {
     CHECK_DEPTH_MAX = JSON_DEPTH_MAX + 2,
     CHECK_ERRORS_MAX = 1000,
-    CHECK_ECHO_MAX = 256 << 10, /* bytes of all inputs together; those behind are null */
+    CHECK_ECHO_MAX = 256 << 10,   /* bytes of all inputs together; those behind are null */
     CHECK_COMPACT_MAX = 64 << 10, /* longer documents keep the white space they came with */
-    NUMBER_TEXT_MAX = 40        /* longer numbers are rounded to double precision */
+    NUMBER_TEXT_MAX = 40          /* longer numbers are rounded to double precision */
 };
 
 struct place {
@@ -131,7 +131,7 @@ static bool is_secret_member(const struct body *b, struct str name)
 static void write_object(struct check *c, const struct json *object)
 {
     json_object_begin(&c->w);
-    json_each_member(m, object) {
+    json_each_member (m, object) {
         struct str name = json_text(json_key(m));
 
         json_key_write(&c->w, name);
@@ -174,7 +174,8 @@ static void write_input(struct check *c, const struct input *in)
         json_write_value(&c->w, in->json);
 }
 
-static void write_error(struct check *c, const char *type, const struct input *in, struct str ctx, struct str msg)
+static void write_error(struct check *c, const char *type, const struct input *in, struct str ctx,
+                        struct str msg)
 {
     if (c->errors++ >= CHECK_ERRORS_MAX)
         return;
@@ -189,7 +190,8 @@ static void write_error(struct check *c, const char *type, const struct input *i
 }
 
 PRINTF_LIKE(5, 6)
-static void refuse(struct check *c, const char *type, const struct input *in, struct str ctx, const char *msg, ...)
+static void refuse(struct check *c, const char *type, const struct input *in, struct str ctx, const char *msg,
+                   ...)
 {
     va_list args;
 
@@ -198,7 +200,8 @@ static void refuse(struct check *c, const char *type, const struct input *in, st
     va_end(args);
 }
 
-void check_error(struct check *c, const char *type, const struct json *input, struct str ctx, const char *msg, ...)
+void check_error(struct check *c, const char *type, const struct json *input, struct str ctx, const char *msg,
+                 ...)
 {
     va_list args;
 
@@ -258,7 +261,8 @@ static bool text_is_within(struct check *c, const struct column *col, struct str
 static bool text_passes(struct check *c, const struct column *col, struct str s, const struct input *in)
 {
     if (str_find_byte(s, '\0') >= 0) {
-        refuse(c, "value_error", in, STR("{\"error\":{}}"), "Value error, text must not contain NUL characters");
+        refuse(c, "value_error", in, STR("{\"error\":{}}"),
+               "Value error, text must not contain NUL characters");
         return false;
     }
     if (!text_is_within(c, col, s, in))
@@ -266,7 +270,8 @@ static bool text_passes(struct check *c, const struct column *col, struct str s,
     if (col->pattern != NULL && !pattern_matches(col->pattern, s)) {
         struct str pattern = quoted(c, col->pattern);
 
-        refuse(c, "string_pattern_mismatch", in, arena_strf(c->arena, "{\"pattern\":" STR_FMT "}", STR_ARG(pattern)),
+        refuse(c, "string_pattern_mismatch", in,
+               arena_strf(c->arena, "{\"pattern\":" STR_FMT "}", STR_ARG(pattern)),
                "String should match pattern '%s'", col->pattern);
         return false;
     }
@@ -323,8 +328,8 @@ static bool bounds_pass(struct check *c, const struct bound *bounds, size_t coun
 
         if (b->value == NULL || !b->is_broken)
             continue;
-        refuse(c, b->type, in, arena_strf(c->arena, "{\"%s\":%s}", b->key, b->value), "Input should be %s %s", b->words,
-               b->value);
+        refuse(c, b->type, in, arena_strf(c->arena, "{\"%s\":%s}", b->key, b->value), "Input should be %s %s",
+               b->words, b->value);
         return false;
     }
     return true;
@@ -372,13 +377,15 @@ static bool double_passes(struct check *c, const struct column *col, double n, c
     return bounds_pass(c, bounds, nelem(bounds), in);
 }
 
-/* The text of a number as it came; in the shortest form where it is no JSON number, or of a size that numeric has not. */
+/* The text of a number as it came; in the shortest form where it is no JSON number, or of a size that numeric
+ * has not. */
 static struct str number_text(struct arena *a, struct str raw, double n)
 {
     struct buf out;
     struct json_writer w;
 
-    if (!str_is_none(raw) && raw.n <= NUMBER_TEXT_MAX && str_find_byte(raw, 'e') < 0 && str_find_byte(raw, 'E') < 0)
+    if (!str_is_none(raw) && raw.n <= NUMBER_TEXT_MAX && str_find_byte(raw, 'e') < 0 &&
+        str_find_byte(raw, 'E') < 0)
         return raw;
     buf_init_arena(&out, a);
     json_write_init(&w, &out);
@@ -402,7 +409,8 @@ static bool convert_int(struct check *c, const struct column *col, const struct 
     return true;
 }
 
-static bool convert_number(struct check *c, const struct column *col, const struct input *in, struct str *text)
+static bool convert_number(struct check *c, const struct column *col, const struct input *in,
+                           struct str *text)
 {
     const struct scalar_error *e = NULL;
     double n = 0;
@@ -416,11 +424,13 @@ static bool convert_number(struct check *c, const struct column *col, const stru
     return true;
 }
 
-static bool convert_bool(struct check *c, const struct column *col UNUSED, const struct input *in, struct str *text)
+static bool convert_bool(struct check *c, const struct column *col UNUSED, const struct input *in,
+                         struct str *text)
 {
     const struct scalar_error *e = NULL;
     bool is_true = false;
-    int rc = in->json != NULL ? scalar_json_bool(in->json, &is_true, &e) : scalar_str_bool(in->text, &is_true, &e);
+    int rc =
+        in->json != NULL ? scalar_json_bool(in->json, &is_true, &e) : scalar_str_bool(in->text, &is_true, &e);
 
     if (rc < 0)
         refuse_scalar(c, in, e);
@@ -428,7 +438,8 @@ static bool convert_bool(struct check *c, const struct column *col UNUSED, const
     return rc == 0;
 }
 
-static bool convert_uuid(struct check *c, const struct column *col UNUSED, const struct input *in, struct str *text)
+static bool convert_uuid(struct check *c, const struct column *col UNUSED, const struct input *in,
+                         struct str *text)
 {
     const struct scalar_error *e = NULL;
     struct uuid u;
@@ -442,7 +453,8 @@ static bool convert_uuid(struct check *c, const struct column *col UNUSED, const
     return true;
 }
 
-static bool convert_time(struct check *c, const struct column *col UNUSED, const struct input *in, struct str *text)
+static bool convert_time(struct check *c, const struct column *col UNUSED, const struct input *in,
+                         struct str *text)
 {
     const struct scalar_error *e = NULL;
     char out[CLOCK_TEXT_SIZE];
@@ -506,7 +518,8 @@ static bool convert_document(struct check *c, const struct input *in, struct str
     struct json_writer w;
 
     if (json_has_nul(json_raw(in->json))) {
-        refuse(c, "value_error", in, STR("{\"error\":{}}"), "Value error, text must not contain NUL characters");
+        refuse(c, "value_error", in, STR("{\"error\":{}}"),
+               "Value error, text must not contain NUL characters");
         return false;
     }
     *text = json_raw(in->json);
@@ -565,7 +578,7 @@ static bool array_passes(struct check *c, const struct column *col, const struct
     }
     if (!count_passes(c, col, in))
         return false;
-    json_each(v, in->json) {
+    json_each (v, in->json) {
         if (item == NULL || c->errors >= CHECK_ERRORS_MAX)
             break;
         check_enter_index(c, index++);
@@ -575,7 +588,8 @@ static bool array_passes(struct check *c, const struct column *col, const struct
     return c->errors == before;
 }
 
-static bool convert_object(struct check *c, const struct column *col, const struct input *in, struct str *text)
+static bool convert_object(struct check *c, const struct column *col, const struct input *in,
+                           struct str *text)
 {
     return object_passes(c, col, in) && convert_document(c, in, text);
 }
@@ -585,18 +599,21 @@ static bool convert_array(struct check *c, const struct column *col, const struc
     return array_passes(c, col, in) && convert_document(c, in, text);
 }
 
-static bool convert_any(struct check *c, const struct column *col UNUSED, const struct input *in, struct str *text)
+static bool convert_any(struct check *c, const struct column *col UNUSED, const struct input *in,
+                        struct str *text)
 {
     return convert_document(c, in, text);
 }
 
 /* One value. */
 
-static bool (*const converts[])(struct check *c, const struct column *col, const struct input *in, struct str *text) = {
-    [COL_TEXT] = convert_text,   [COL_INT] = convert_int,     [COL_BIGINT] = convert_int, [COL_NUMBER] = convert_number,
-    [COL_BOOL] = convert_bool,   [COL_UUID] = convert_uuid,   [COL_TIME] = convert_time,  [COL_EMAIL] = convert_email,
-    [COL_ENUM] = convert_enum,   [COL_OBJECT] = convert_object, [COL_ARRAY] = convert_array,
-    [COL_TEXTS] = convert_array, [COL_ANY] = convert_any,
+static bool (*const converts[])(struct check *c, const struct column *col, const struct input *in,
+                                struct str *text) = {
+    [COL_TEXT] = convert_text,     [COL_INT] = convert_int,     [COL_BIGINT] = convert_int,
+    [COL_NUMBER] = convert_number, [COL_BOOL] = convert_bool,   [COL_UUID] = convert_uuid,
+    [COL_TIME] = convert_time,     [COL_EMAIL] = convert_email, [COL_ENUM] = convert_enum,
+    [COL_OBJECT] = convert_object, [COL_ARRAY] = convert_array, [COL_TEXTS] = convert_array,
+    [COL_ANY] = convert_any,
 };
 
 /* A JSON null that is a value leaves STR_NONE. */
@@ -628,7 +645,8 @@ bool check_value(struct check *c, const struct column *col, const struct json *v
 
 void check_http_url(struct check *c, const struct json *v)
 {
-    static const char *const url = "^[hH][tT][tT][pP][sS]?://[^\\x00-\\x20\\x7f/?#@\\\\][^\\x00-\\x20\\x7f\\\\]*$";
+    static const char *const url =
+        "^[hH][tT][tT][pP][sS]?://[^\\x00-\\x20\\x7f/?#@\\\\][^\\x00-\\x20\\x7f\\\\]*$";
 
     if (!pattern_matches(url, json_text(v)))
         check_rule(c, v, "must be an http or https URL");
@@ -670,7 +688,8 @@ static void check_absent(struct check *c, const struct body *b, struct value *v,
         return;
     if (col->flags & COL_REQUIRED) {
         check_enter(c, col->name);
-        refuse(c, "missing", &(struct input){.json = object, .is_enclosing = true}, STR_NONE, "Field required");
+        refuse(c, "missing", &(struct input){.json = object, .is_enclosing = true}, STR_NONE,
+               "Field required");
         check_leave(c);
     } else if (col->fallback != NULL) {
         check_fallback(c, v);

@@ -23,21 +23,30 @@ MUST_USE int path_uuid(struct req *r, const char *name, struct str *id);
 bool body_has(const struct req *r, const char *name);     /* given, null included */
 bool body_is_null(const struct req *r, const char *name); /* given as null */
 struct str body_str(const struct req *r, const char *name);
-int64_t body_i64(const struct req *r, const char *name);  /* absent and null: 0 */
-bool body_bool(const struct req *r, const char *name);    /* absent and null: false */
+int64_t body_i64(const struct req *r, const char *name); /* absent and null: 0 */
+bool body_bool(const struct req *r, const char *name);   /* absent and null: false */
 double body_double(const struct req *r, const char *name);
-const struct json *body_json(const struct req *r, const char *name); /* or the fallback, or NULL; null is a node */
+const struct json *body_json(const struct req *r,
+                             const char *name); /* or the fallback, or NULL; null is a node */
 
 bool query_has(const struct req *r, const char *name);
 struct str query_str(const struct req *r, const char *name);
 int64_t query_i64(const struct req *r, const char *name);
 bool query_bool(const struct req *r, const char *name);
 
-/* skip (default 0) and limit (1 to 1000): spread into a table of query fields. The limit's default differs: 10 §1.4. */
-#define QUERY_SKIP {"skip", COL_BIGINT, .ge = "0", .fallback = "0"}
-#define QUERY_LIMIT(default_text) {"limit", COL_INT, .ge = "1", .le = "1000", .fallback = (default_text)}
+/* skip (default 0) and limit (1 to 1000): spread into a table of query fields. The limit's default differs:
+ * 10 §1.4. */
+#define QUERY_SKIP                                                                                           \
+    {                                                                                                        \
+        "skip", COL_BIGINT, .ge = "0", .fallback = "0"                                                       \
+    }
+#define QUERY_LIMIT(default_text)                                                                            \
+    {                                                                                                        \
+        "limit", COL_INT, .ge = "1", .le = "1000", .fallback = (default_text)                                \
+    }
 
-/* fail 422 with one value_error at ["body", field], input as received: for rules that only the database can tell. */
+/* fail 422 with one value_error at ["body", field], input as received: for rules that only the database can
+ * tell. */
 int fail_field(struct req *r, const char *field, const char *text);
 
 #endif

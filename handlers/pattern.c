@@ -22,7 +22,8 @@ static struct regex *pattern_compile(const char *pattern)
 
     if (state.count == 0)
         arena_init(&state.arena);
-    if (state.count == PATTERNS_MAX || regex_compile(&state.arena, str_from(pattern), 0, &regex, &reason) < 0) {
+    if (state.count == PATTERNS_MAX ||
+        regex_compile(&state.arena, str_from(pattern), 0, &regex, &reason) < 0) {
         log_error("pattern", "'%s': " STR_FMT, pattern, STR_ARG(reason));
         abort(); /* a mistake in a constant table; the unit tests compile all of them */
     }

@@ -24,7 +24,7 @@ enum resource_key {
 /* A constraint of the schema that a request can violate, and the answer to it. */
 struct violation {
     const char *constraint;
-    int status;        /* 422 is reported at the field */
+    int status; /* 422 is reported at the field */
     const char *field;
     const char *text;
 };
@@ -37,7 +37,7 @@ enum resource_inactive {
 };
 
 struct resource {
-    const char *noun;       /* "Skill": "Skill not found" */
+    const char *noun; /* "Skill": "Skill not found" */
     const char *table;
     const char *permission; /* "sinas.skills" */
     enum resource_key key;
@@ -48,10 +48,10 @@ struct resource {
     bool soft_delete;       /* DELETE clears is_active (and the exclusive column) */
     bool filters_namespace; /* the list takes ?namespace= */
     enum resource_inactive inactive;
-    const char *exclusive;  /* a bool column that one row at most has true */
+    const char *exclusive;            /* a bool column that one row at most has true */
     const char *exclusive_constraint; /* that holds it to this, deferred to the end of the statement */
-    const char *order;      /* of the list; NULL: created_at, id */
-    const char *duplicate;  /* "<duplicate> '<key>' already exists"; NULL: the noun */
+    const char *order;                /* of the list; NULL: created_at, id */
+    const char *duplicate;            /* "<duplicate> '<key>' already exists"; NULL: the noun */
     const struct violation *violations;
     size_t violations_count;
     struct body create, update; /* the kind's table, see RESOURCE_BODIES */
@@ -61,9 +61,8 @@ struct resource {
     struct str (*render)(struct req *r, struct str json);
 };
 
-#define RESOURCE_BODIES(schema_name, table)             \
-    .create = BODY(schema_name "Create", table),        \
-    .update = BODY_UPDATE(schema_name "Update", table)
+#define RESOURCE_BODIES(schema_name, table)                                                                  \
+    .create = BODY(schema_name "Create", table), .update = BODY_UPDATE(schema_name "Update", table)
 
 /* The kinds, for the tests and for everything that walks over them. */
 extern const struct resource *const resources[];
@@ -78,30 +77,7 @@ int resource_delete(struct req *r);
 /* The row whose exclusive column is true, under the rule of get. */
 int resource_get_exclusive(struct req *r);
 
-/*
- * The five rows of a kind in the route table, e.g. RESOURCE_ROUTES("/api/v1/skills", "/{namespace}/{name}", PUT, skill).
- * The kind's descriptor is <kind>_resource, declared with RESOURCE_DECLARE(kind).
- */
 #define RESOURCE_DECLARE(kind) extern const struct resource kind##_resource
-#define RESOURCE_ROW(verb, path, handler_, body_, kind) \
-    {.method = HTTP_##verb, .path = (path), .rule = RULE_OBJECT, .handler = (handler_), .body = (body_), .data = &kind##_resource}
-#define RESOURCE_ROUTES(base, key, update_verb, kind)                                            \
-    RESOURCE_ROW(POST, base, resource_create, &kind##_resource.create, kind),                    \
-    RESOURCE_ROW(GET, base, resource_list, NULL, kind),                                          \
-    RESOURCE_ROW(GET, base key, resource_get, NULL, kind),                                       \
-    RESOURCE_ROW(update_verb, base key, resource_update, &kind##_resource.update, kind),         \
-    RESOURCE_ROW(DELETE, base key, resource_delete, NULL, kind)
-
-/* The same for kinds with fixed permissions; the path of get may differ from that of update and delete. */
-#define RESOURCE_FIXED_ROW(verb, path, action, handler_, body_, kind)                                      \
-    {.method = HTTP_##verb, .path = (path), .rule = RULE_FIXED, .permission = (action), .handler = (handler_), \
-     .body = (body_), .data = &kind##_resource}
-#define RESOURCE_FIXED_ROUTES(base, get_key, key, update_verb, permission, kind)                                        \
-    RESOURCE_FIXED_ROW(POST, base, permission ".create:all", resource_create, &kind##_resource.create, kind),           \
-    RESOURCE_FIXED_ROW(GET, base, permission ".read:all", resource_list, NULL, kind),                                   \
-    RESOURCE_FIXED_ROW(GET, base get_key, permission ".read:all", resource_get, NULL, kind),                            \
-    RESOURCE_FIXED_ROW(update_verb, base key, permission ".update:all", resource_update, &kind##_resource.update, kind), \
-    RESOURCE_FIXED_ROW(DELETE, base key, permission ".delete:all", resource_delete, NULL, kind)
 
 /* ---- the statements (resource_sql.c) ---- */
 

@@ -47,7 +47,8 @@ static unsigned draft_param(struct draft *d, unsigned type)
 
 bool resource_writes(const struct column *col, enum resource_verb verb)
 {
-    unsigned never = COL_READ_ONLY | COL_TRANSIENT | (verb == RESOURCE_CREATE ? COL_UPDATE_ONLY : COL_CREATE_ONLY);
+    unsigned never =
+        COL_READ_ONLY | COL_TRANSIENT | (verb == RESOURCE_CREATE ? COL_UPDATE_ONLY : COL_CREATE_ONLY);
 
     return (col->flags & never) == 0;
 }
@@ -131,7 +132,9 @@ static void add_key_condition(struct draft *d, const struct resource *k)
         break;
     case KEY_NAME_OR_ID:
         first = draft_param(d, OID_TEXT);
-        buf_addf(&d->text, "t.id = (select k.id from %s k where k.name = $%u or k.id = $%u order by k.name = $%u desc limit 1)",
+        buf_addf(&d->text,
+                 "t.id = (select k.id from %s k where k.name = $%u or k.id = $%u order by k.name = $%u desc "
+                 "limit 1)",
                  k->table, first, draft_param(d, OID_UUID), first);
         break;
     }
@@ -156,7 +159,8 @@ static void add_cleared(struct draft *d, const struct resource *k, unsigned take
 {
     if (k->exclusive == NULL)
         return;
-    buf_addf(&d->text, "cleared as (update %s t set \"%s\" = false, updated_at = now()%s where $%u and t.\"%s\"%s), ",
+    buf_addf(&d->text,
+             "cleared as (update %s t set \"%s\" = false, updated_at = now()%s where $%u and t.\"%s\"%s), ",
              k->table, k->exclusive, from_found ? " from found" : "", takes, k->exclusive,
              from_found ? " and found.is_allowed and t.id <> found.id" : "");
 }
@@ -182,7 +186,8 @@ static void draft_create(struct draft *d, const struct resource *k)
         buf_add(&d->text, STR("user_id, "));
         buf_addf(&values, "$%u, ", user);
     }
-    buf_addf(&d->text, "created_at, updated_at) values (" STR_FMT "now(), now()) returning *) select ", STR_ARG(buf_str(&values)));
+    buf_addf(&d->text, "created_at, updated_at) values (" STR_FMT "now(), now()) returning *) select ",
+             STR_ARG(buf_str(&values)));
     add_row_json(d, k, "");
     buf_add(&d->text, STR(" as json from t"));
 }
@@ -201,15 +206,18 @@ static void draft_get(struct draft *d, const struct resource *k, bool by_key)
     if (by_key)
         add_key_condition(d, k);
     else
-        buf_addf(&d->text, "t.\"%s\"%s", k->exclusive, k->inactive == INACTIVE_GONE ? " and t.is_active" : "");
+        buf_addf(&d->text, "t.\"%s\"%s", k->exclusive,
+                 k->inactive == INACTIVE_GONE ? " and t.is_active" : "");
 }
 
-/* What has been detached from its package is nobody's; what a config document declares will be restored by the next apply. */
+/* What has been detached from its package is nobody's; what a config document declares will be restored by
+ * the next apply. */
 static void add_detach(struct draft *d)
 {
-    buf_add(&d->text, STR(", managed_by = case when t.managed_by like 'pkg:%' then null else t.managed_by end"
-                          ", config_name = case when t.managed_by like 'pkg:%' then null else t.config_name end"
-                          ", config_checksum = null"));
+    buf_add(&d->text,
+            STR(", managed_by = case when t.managed_by like 'pkg:%' then null else t.managed_by end"
+                ", config_name = case when t.managed_by like 'pkg:%' then null else t.config_name end"
+                ", config_checksum = null"));
 }
 
 static void draft_update(struct draft *d, const struct resource *k)
@@ -227,12 +235,13 @@ static void draft_update(struct draft *d, const struct resource *k)
         const char *name = k->update.columns[i].name;
 
         if (resource_writes(&k->update.columns[i], RESOURCE_UPDATE))
-            buf_addf(&d->text, ", \"%s\" = case when $%u & %" PRIu64 " <> 0 then $%u else t.\"%s\" end", name, mask,
-                     UINT64_C(1) << i, draft_param(d, OID_INFERRED), name);
+            buf_addf(&d->text, ", \"%s\" = case when $%u & %" PRIu64 " <> 0 then $%u else t.\"%s\" end", name,
+                     mask, UINT64_C(1) << i, draft_param(d, OID_INFERRED), name);
     }
     if (k->packaged)
         add_detach(d);
-    buf_add(&d->text, STR(" from found where t.id = found.id and found.is_allowed returning t.*) select is_allowed, "));
+    buf_add(&d->text,
+            STR(" from found where t.id = found.id and found.is_allowed returning t.*) select is_allowed, "));
     add_row_json(d, k, " from changed t");
     buf_add(&d->text, STR(" as json from found"));
 }
@@ -280,14 +289,18 @@ static void draft_list(struct draft *d, const struct resource *k)
     buf_add(&d->text, STR("select "));
     add_row_json(d, k, "");
     buf_addf(&d->text, " as json, %s as space, %s as name, %s as is_mine, %s as is_visible from %s t where (",
-             has_path ? "t.namespace" : "null::text", has_path ? "t.name" : "null::text", mine_sql(k), visible_sql(k), k->table);
+             has_path ? "t.namespace" : "null::text", has_path ? "t.name" : "null::text", mine_sql(k),
+             visible_sql(k), k->table);
     add_allowed(d, k, true);
     if (has_path)
-        buf_addf(&d->text, " or exists (select from unnest($%u, $%u) as granted (space, name) "
-                 "where granted.space in ('*', t.namespace) and granted.name in ('*', t.name))", spaces, names);
+        buf_addf(&d->text,
+                 " or exists (select from unnest($%u, $%u) as granted (space, name) "
+                 "where granted.space in ('*', t.namespace) and granted.name in ('*', t.name))",
+                 spaces, names);
     buf_add(&d->text, STR(")"));
     add_list_filters(d, k, space, inactive_too);
-    buf_addf(&d->text, " order by %s offset $%u limit $%u", k->order != NULL ? k->order : "t.created_at, t.id", skip, limit);
+    buf_addf(&d->text, " order by %s offset $%u limit $%u",
+             k->order != NULL ? k->order : "t.created_at, t.id", skip, limit);
 }
 
 static bool draft_verb(struct draft *d, const struct resource *k, enum resource_verb verb)
@@ -321,7 +334,8 @@ static bool draft_verb(struct draft *d, const struct resource *k, enum resource_
 
 static const struct sql_stmt *stmt_make(const struct resource *k, enum resource_verb verb)
 {
-    static const char *const verbs[RESOURCE_VERBS] = {"create", "list", "get", "update", "delete", "get_exclusive"};
+    static const char *const verbs[RESOURCE_VERBS] = {"create", "list",   "get",
+                                                      "update", "delete", "get_exclusive"};
     struct draft *d = arena_zalloc(&state.arena, sizeof(*d));
     struct sql_stmt *s = arena_alloc(&state.arena, sizeof(*s));
 
@@ -332,7 +346,8 @@ static const struct sql_stmt *stmt_make(const struct resource *k, enum resource_
     *s = (struct sql_stmt){
         .name = arena_printf(&state.arena, "%s.%s", k->table, verbs[verb]),
         .text = arena_cstr(&state.arena, buf_str(&d->text)),
-        .lane = verb == RESOURCE_GET || verb == RESOURCE_LIST || verb == RESOURCE_GET_EXCLUSIVE ? SQL_READ : SQL_WRITE,
+        .lane = verb == RESOURCE_GET || verb == RESOURCE_LIST || verb == RESOURCE_GET_EXCLUSIVE ? SQL_READ
+                                                                                                : SQL_WRITE,
         .params_count = d->count,
         .param_types = d->types,
     };

@@ -15,8 +15,8 @@ enum { RESOURCE_COLUMNS_MAX = 62 }; /* they are bits of a bigint */
  *   UPDATE  user, reach, takes exclusive, mask of the columns that change, key, written columns
  *   DELETE  user, reach, key
  *
- * Answers: json, and is_allowed where the reach decides. LIST also gives what the row's rule needs: space, name, is_mine,
- * is_visible.
+ * Answers: json, and is_allowed where the reach decides. LIST also gives what the row's rule needs: space,
+ * name, is_mine, is_visible.
  */
 
 /* Whether the column is a parameter of that verb (CREATE, UPDATE). */

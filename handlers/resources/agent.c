@@ -4,11 +4,12 @@
 #include "handlers/resources/kinds.h"
 
 #define AGENT_NAMESPACE "^[a-zA-Z][a-zA-Z0-9_-]*$"
-#define AGENT_NAME "^[a-zA-Z][a-zA-Z0-9 _\\-():]*$"
+#define AGENT_NAME      "^[a-zA-Z][a-zA-Z0-9 _\\-():]*$"
 
 /* Icons that are files are resolved where files are served; anything else has no URL. */
 #define AGENT_ICON_URL "case when t.icon ~* '^url:(https?://|data:image/)' then substr(t.icon, 5) end"
 
+/* clang-format off */
 static const struct column agent_columns[] = {
     {"id",                  COL_UUID,   COL_READ_ONLY},
     {"user_id",             COL_UUID,   COL_READ_ONLY},
@@ -46,6 +47,7 @@ static const struct column agent_columns[] = {
     {"created_at",          COL_TIME,   COL_READ_ONLY},
     {"updated_at",          COL_TIME,   COL_READ_ONLY},
 };
+/* clang-format on */
 
 static const struct violation agent_violations[] = {
     {"agents_llm_provider_id_fkey", 400, "llm_provider_id", "LLM provider not found"},

@@ -1,4 +1,5 @@
-/* What agents refer to, checked and brought into one form when it is written (spec 20 §1.2), so that reads need no work. */
+/* What agents refer to, checked and brought into one form when it is written (spec 20 §1.2), so that reads
+ * need no work. */
 #ifndef HANDLERS_RESOURCES_AGENT_H
 #define HANDLERS_RESOURCES_AGENT_H
 

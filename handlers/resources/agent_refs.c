@@ -2,7 +2,7 @@
 
 #include "base/scalar.h"
 
-#define REF "^[^/]+/[^/]+$"
+#define REF       "^[^/]+/[^/]+$"
 #define REF_OR_ID "^([^/]+/[^/]+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
 
 const struct column agent_ref_item = {"", COL_TEXT, .pattern = REF};
@@ -10,7 +10,8 @@ const struct column agent_any_ref_item = {"", COL_TEXT, .pattern = REF_OR_ID};
 
 /* ---- texts or objects ---- */
 
-static void check_mixed(struct check *c, const struct json *list, const struct column *as_text, const struct column *as_object)
+static void check_mixed(struct check *c, const struct json *list, const struct column *as_text,
+                        const struct column *as_object)
 {
     size_t index = 0;
 
@@ -74,9 +75,13 @@ struct str agent_normal_skills(struct arena *a, const struct json *v)
 
 /* ---- collections and stores ---- */
 
-#define ACCESS {"access", COL_ENUM, COL_NULLABLE, .choices = "readonly|readwrite"}
+#define ACCESS                                                                                               \
+    {                                                                                                        \
+        "access", COL_ENUM, COL_NULLABLE, .choices = "readonly|readwrite"                                    \
+    }
 
-static const struct column collection_ref_columns[] = {{"collection", COL_TEXT, COL_REQUIRED, .pattern = REF}, ACCESS};
+static const struct column collection_ref_columns[] = {{"collection", COL_TEXT, COL_REQUIRED, .pattern = REF},
+                                                       ACCESS};
 static const struct body collection_ref = BODY("AgentCollection", collection_ref_columns);
 static const struct column collection_ref_item = {"", COL_OBJECT, .shape = &collection_ref};
 
@@ -226,7 +231,10 @@ struct str agent_normal_messages(struct arena *a, const struct json *v)
 
 /* ---- hooks ---- */
 
-#define ON_TIMEOUT(key) {key, COL_ENUM, COL_NULLABLE, .choices = "passthrough|block"}
+#define ON_TIMEOUT(key)                                                                                      \
+    {                                                                                                        \
+        key, COL_ENUM, COL_NULLABLE, .choices = "passthrough|block"                                          \
+    }
 
 static const struct column hook_columns[] = {
     {"function", COL_TEXT, COL_REQUIRED, .pattern = REF},
@@ -237,7 +245,10 @@ static const struct column hook_columns[] = {
 static const struct body hook_shape = BODY("AgentHook", hook_columns);
 static const struct column hook_item = {"", COL_OBJECT, .shape = &hook_shape};
 
-#define HOOK_LIST(key) {key, COL_ARRAY, COL_NULLABLE, .item = &hook_item}
+#define HOOK_LIST(key)                                                                                       \
+    {                                                                                                        \
+        key, COL_ARRAY, COL_NULLABLE, .item = &hook_item                                                     \
+    }
 
 static const struct column hooks_columns[] = {
     HOOK_LIST("on_user_message"),
@@ -281,7 +292,8 @@ struct str agent_normal_hooks(struct arena *a, const struct json *v)
     write_begin(a, &out, &w);
     json_object_begin(&w);
     write_hooks(&w, STR("on_user_message"), either(v, STR("on_user_message"), STR("onUserMessage")));
-    write_hooks(&w, STR("on_assistant_message"), either(v, STR("on_assistant_message"), STR("onAssistantMessage")));
+    write_hooks(&w, STR("on_assistant_message"),
+                either(v, STR("on_assistant_message"), STR("onAssistantMessage")));
     json_object_end(&w);
     return buf_str(&out);
 }

@@ -13,6 +13,7 @@ static struct str normal_endpoint(struct arena *a UNUSED, const struct json *v)
     return json_text(v).n != 0 ? json_text(v) : STR_NONE;
 }
 
+/* clang-format off */
 static const struct column llm_provider_columns[] = {
     {"id",            COL_UUID,   COL_READ_ONLY},
     {"name",          COL_TEXT,   COL_KEY | COL_REQUIRED, 100, 1},
@@ -27,6 +28,7 @@ static const struct column llm_provider_columns[] = {
     {"created_at",    COL_TIME,   COL_READ_ONLY},
     {"updated_at",    COL_TIME,   COL_READ_ONLY},
 };
+/* clang-format on */
 
 static const struct violation llm_provider_violations[] = {
     {"llm_providers_endpoint", 422, "api_endpoint", "api_endpoint is required for ollama"},

@@ -3,6 +3,7 @@
 
 #define SKILL_NAME "^[a-zA-Z][a-zA-Z0-9_-]*$"
 
+/* clang-format off */
 static const struct column skill_columns[] = {
     {"id",          COL_UUID, COL_READ_ONLY},
     {"user_id",     COL_UUID, COL_READ_ONLY},
@@ -17,6 +18,7 @@ static const struct column skill_columns[] = {
     {"config_name", COL_TEXT, COL_READ_ONLY},
     {"config_checksum", COL_TEXT, COL_READ_ONLY},
 };
+/* clang-format on */
 
 const struct resource skill_resource = {
     .noun = "Skill",

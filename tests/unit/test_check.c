@@ -25,10 +25,11 @@ static struct str errors_of(struct arena *a, const struct column *col, const cha
     return check_errors(c);
 }
 
-#define ERROR(type, msg, input) \
+#define ERROR(type, msg, input)                                                                              \
     "[{\"type\":\"" type "\",\"loc\":[\"body\",\"f\"],\"msg\":\"" msg "\",\"input\":" input "}]"
-#define ERROR_CTX(type, msg, input, ctx) \
-    "[{\"type\":\"" type "\",\"loc\":[\"body\",\"f\"],\"msg\":\"" msg "\",\"input\":" input ",\"ctx\":" ctx "}]"
+#define ERROR_CTX(type, msg, input, ctx)                                                                     \
+    "[{\"type\":\"" type "\",\"loc\":[\"body\",\"f\"],\"msg\":\"" msg "\",\"input\":" input ",\"ctx\":" ctx  \
+    "}]"
 
 #define CHOICE "Input should be 'private', 'shared' or 'public'"
 
@@ -47,67 +48,101 @@ static const struct {
 } refused[] = {
     {{"f", COL_TEXT}, "5", ERROR("string_type", "Input should be a valid string", "5")},
     {{"f", COL_TEXT}, "null", ERROR("string_type", "Input should be a valid string", "null")},
-    {{"f", COL_TEXT, 0, 0, 1}, "\"\"",
+    {{"f", COL_TEXT, 0, 0, 1},
+     "\"\"",
      ERROR_CTX("string_too_short", "String should have at least 1 character", "\"\"", "{\"min_length\":1}")},
-    {{"f", COL_TEXT, 0, 0, 3}, "\"\xc3\xa4\xc3\xa4\"",
-     ERROR_CTX("string_too_short", "String should have at least 3 characters", "\"\xc3\xa4\xc3\xa4\"", "{\"min_length\":3}")},
-    {{"f", COL_TEXT, 0, 2}, "\"abc\"",
-     ERROR_CTX("string_too_long", "String should have at most 2 characters", "\"abc\"", "{\"max_length\":2}")},
-    {{"f", COL_TEXT, 0, 1}, "\"abc\"",
+    {{"f", COL_TEXT, 0, 0, 3},
+     "\"\xc3\xa4\xc3\xa4\"",
+     ERROR_CTX("string_too_short", "String should have at least 3 characters", "\"\xc3\xa4\xc3\xa4\"",
+               "{\"min_length\":3}")},
+    {{"f", COL_TEXT, 0, 2},
+     "\"abc\"",
+     ERROR_CTX("string_too_long", "String should have at most 2 characters", "\"abc\"",
+               "{\"max_length\":2}")},
+    {{"f", COL_TEXT, 0, 1},
+     "\"abc\"",
      ERROR_CTX("string_too_long", "String should have at most 1 character", "\"abc\"", "{\"max_length\":1}")},
-    {{"f", COL_TEXT, .pattern = NAME_PATTERN}, "\"a b\"",
+    {{"f", COL_TEXT, .pattern = NAME_PATTERN},
+     "\"a b\"",
      ERROR_CTX("string_pattern_mismatch", "String should match pattern '" NAME_PATTERN "'", "\"a b\"",
                "{\"pattern\":\"" NAME_PATTERN "\"}")},
-    {{"f", COL_TEXT, .pattern = NAME_PATTERN}, "\"a\\n\"",
+    {{"f", COL_TEXT, .pattern = NAME_PATTERN},
+     "\"a\\n\"",
      ERROR_CTX("string_pattern_mismatch", "String should match pattern '" NAME_PATTERN "'", "\"a\\n\"",
                "{\"pattern\":\"" NAME_PATTERN "\"}")},
-    {{"f", COL_TEXT}, "\"a\\u0000b\"",
-     ERROR_CTX("value_error", "Value error, text must not contain NUL characters", "\"a\\u0000b\"", "{\"error\":{}}")},
+    {{"f", COL_TEXT},
+     "\"a\\u0000b\"",
+     ERROR_CTX("value_error", "Value error, text must not contain NUL characters", "\"a\\u0000b\"",
+               "{\"error\":{}}")},
     {{"f", COL_INT}, "[]", ERROR("int_type", "Input should be a valid integer", "[]")},
     {{"f", COL_INT}, "null", ERROR("int_type", "Input should be a valid integer", "null")},
-    {{"f", COL_INT}, "\"x\"",
+    {{"f", COL_INT},
+     "\"x\"",
      ERROR("int_parsing", "Input should be a valid integer, unable to parse string as an integer", "\"x\"")},
-    {{"f", COL_INT}, "1.5",
+    {{"f", COL_INT},
+     "1.5",
      ERROR("int_from_float", "Input should be a valid integer, got a number with a fractional part", "1.5")},
-    {{"f", COL_INT}, "2147483648",
-     ERROR_CTX("less_than_equal", "Input should be less than or equal to 2147483647", "2147483648", "{\"le\":2147483647}")},
-    {{"f", COL_INT}, "-2147483649",
+    {{"f", COL_INT},
+     "2147483648",
+     ERROR_CTX("less_than_equal", "Input should be less than or equal to 2147483647", "2147483648",
+               "{\"le\":2147483647}")},
+    {{"f", COL_INT},
+     "-2147483649",
      ERROR_CTX("greater_than_equal", "Input should be greater than or equal to -2147483648", "-2147483649",
                "{\"ge\":-2147483648}")},
     {{"f", COL_NUMBER}, "{}", ERROR("float_type", "Input should be a valid number", "{}")},
-    {{"f", COL_NUMBER}, "\"x\"",
+    {{"f", COL_NUMBER},
+     "\"x\"",
      ERROR("float_parsing", "Input should be a valid number, unable to parse string as a number", "\"x\"")},
     {{"f", COL_BOOL}, "[]", ERROR("bool_type", "Input should be a valid boolean", "[]")},
-    {{"f", COL_BOOL}, "\"maybe\"",
+    {{"f", COL_BOOL},
+     "\"maybe\"",
      ERROR("bool_parsing", "Input should be a valid boolean, unable to interpret input", "\"maybe\"")},
-    {{"f", COL_INT, .ge = "1"}, "0",
+    {{"f", COL_INT, .ge = "1"},
+     "0",
      ERROR_CTX("greater_than_equal", "Input should be greater than or equal to 1", "0", "{\"ge\":1}")},
-    {{"f", COL_INT, .le = "10"}, "11",
+    {{"f", COL_INT, .le = "10"},
+     "11",
      ERROR_CTX("less_than_equal", "Input should be less than or equal to 10", "11", "{\"le\":10}")},
-    {{"f", COL_INT, .gt = "0"}, "0", ERROR_CTX("greater_than", "Input should be greater than 0", "0", "{\"gt\":0}")},
-    {{"f", COL_BIGINT, .lt = "5"}, "5", ERROR_CTX("less_than", "Input should be less than 5", "5", "{\"lt\":5}")},
-    {{"f", COL_NUMBER, .ge = "0", .le = "2"}, "2.01",
+    {{"f", COL_INT, .gt = "0"},
+     "0",
+     ERROR_CTX("greater_than", "Input should be greater than 0", "0", "{\"gt\":0}")},
+    {{"f", COL_BIGINT, .lt = "5"},
+     "5",
+     ERROR_CTX("less_than", "Input should be less than 5", "5", "{\"lt\":5}")},
+    {{"f", COL_NUMBER, .ge = "0", .le = "2"},
+     "2.01",
      ERROR_CTX("less_than_equal", "Input should be less than or equal to 2", "2.01", "{\"le\":2}")},
-    {{"f", COL_NUMBER, .ge = "0", .le = "2"}, "-0.1",
+    {{"f", COL_NUMBER, .ge = "0", .le = "2"},
+     "-0.1",
      ERROR_CTX("greater_than_equal", "Input should be greater than or equal to 0", "-0.1", "{\"ge\":0}")},
-    {{"f", COL_NUMBER, .gt = "0", .lt = "1"}, "1",
+    {{"f", COL_NUMBER, .gt = "0", .lt = "1"},
+     "1",
      ERROR_CTX("less_than", "Input should be less than 1", "1", "{\"lt\":1}")},
     {{"f", COL_ARRAY}, "{}", ERROR("list_type", "Input should be a valid list", "{}")},
     {{"f", COL_TEXTS}, "\"a\"", ERROR("list_type", "Input should be a valid list", "\"a\"")},
-    {{"f", COL_ARRAY, .min = 1}, "[]",
+    {{"f", COL_ARRAY, .min = 1},
+     "[]",
      ERROR_CTX("too_short", "List should have at least 1 item after validation, not 0", "[]",
                "{\"field_type\":\"List\",\"min_length\":1,\"actual_length\":0}")},
-    {{"f", COL_ARRAY, .max = 2}, "[1, 2, 3]",
+    {{"f", COL_ARRAY, .max = 2},
+     "[1, 2, 3]",
      ERROR_CTX("too_long", "List should have at most 2 items after validation, not 3", "[1,2,3]",
                "{\"field_type\":\"List\",\"max_length\":2,\"actual_length\":3}")},
     {{"f", COL_OBJECT}, "[]", ERROR("dict_type", "Input should be a valid dictionary", "[]")},
-    {{"f", COL_OBJECT, .shape = &member_body}, "[]",
-     ERROR("model_attributes_type", "Input should be a valid dictionary or object to extract fields from", "[]")},
-    {{"f", COL_OBJECT}, "{\"a\":[\"\\u0000\"]}",
-     ERROR_CTX("value_error", "Value error, text must not contain NUL characters", "{\"a\":[\"\\u0000\"]}", "{\"error\":{}}")},
-    {{"f", COL_ENUM, .choices = "private|shared|public"}, "\"Shared\"",
+    {{"f", COL_OBJECT, .shape = &member_body},
+     "[]",
+     ERROR("model_attributes_type", "Input should be a valid dictionary or object to extract fields from",
+           "[]")},
+    {{"f", COL_OBJECT},
+     "{\"a\":[\"\\u0000\"]}",
+     ERROR_CTX("value_error", "Value error, text must not contain NUL characters", "{\"a\":[\"\\u0000\"]}",
+               "{\"error\":{}}")},
+    {{"f", COL_ENUM, .choices = "private|shared|public"},
+     "\"Shared\"",
      ERROR_CTX("literal_error", CHOICE, "\"Shared\"", "{\"expected\":\"'private', 'shared' or 'public'\"}")},
-    {{"f", COL_ENUM, .choices = "a|b"}, "5",
+    {{"f", COL_ENUM, .choices = "a|b"},
+     "5",
      ERROR_CTX("literal_error", "Input should be 'a' or 'b'", "5", "{\"expected\":\"'a' or 'b'\"}")},
     {{"f", COL_UUID}, "5", ERROR("uuid_type", "UUID input should be a string, bytes or UUID object", "5")},
     {{"f", COL_TIME}, "[]", ERROR("datetime_type", "Input should be a valid datetime", "[]")},
@@ -166,7 +201,9 @@ static const struct {
     {{"f", COL_BOOL}, "\"Yes\"", "t"},
     {{"f", COL_BOOL}, "\"OFF\"", "f"},
     {{"f", COL_UUID}, "\"{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}\"", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
-    {{"f", COL_UUID}, "\"urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
+    {{"f", COL_UUID},
+     "\"urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"",
+     "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"},
     {{"f", COL_TIME}, "\"2026-01-02 03:04\"", "2026-01-02T03:04:00Z"},
     {{"f", COL_TIME}, "\"2026-01-02T03:04:05.12+01:00\"", "2026-01-02T02:04:05.120000Z"},
     {{"f", COL_TIME}, "0", "1970-01-01T00:00:00Z"},
@@ -193,11 +230,14 @@ TEST(check_accepts_every_form_and_stores_one)
 
 TEST(check_locates_errors_inside_arrays)
 {
-    const struct column texts = {"f", COL_TEXTS, .item = &item_short}, members = {"f", COL_ARRAY, .item = &item_member};
+    const struct column texts = {"f", COL_TEXTS, .item = &item_short},
+                        members = {"f", COL_ARRAY, .item = &item_member};
 
     CHECK_STR(errors_of(a, &texts, "[\"ab\",1,\"abc\"]", NULL),
-              STR("[{\"type\":\"string_type\",\"loc\":[\"body\",\"f\",1],\"msg\":\"Input should be a valid string\","
-                  "\"input\":1},{\"type\":\"string_too_long\",\"loc\":[\"body\",\"f\",2],\"msg\":\"String should have at "
+              STR("[{\"type\":\"string_type\",\"loc\":[\"body\",\"f\",1],\"msg\":\"Input should be a valid "
+                  "string\","
+                  "\"input\":1},{\"type\":\"string_too_long\",\"loc\":[\"body\",\"f\",2],\"msg\":\"String "
+                  "should have at "
                   "most 2 characters\",\"input\":\"abc\",\"ctx\":{\"max_length\":2}}]"));
     CHECK_STR(errors_of(a, &members, "[{\"role\":\"user\",\"content\":\"\"},{\"role\":\"user\"}]", NULL),
               STR("[{\"type\":\"missing\",\"loc\":[\"body\",\"f\",1,\"content\"],\"msg\":\"Field required\","
@@ -232,14 +272,17 @@ TEST(check_reports_all_fields_in_their_order)
     values_of(a, &mixed_create, "{\"size\":\"x\",\"note\":5}",
               "[{\"type\":\"missing\",\"loc\":[\"body\",\"name\"],\"msg\":\"Field required\","
               "\"input\":{\"size\":\"x\",\"note\":5}},"
-              "{\"type\":\"string_type\",\"loc\":[\"body\",\"note\"],\"msg\":\"Input should be a valid string\",\"input\":5},"
-              "{\"type\":\"int_parsing\",\"loc\":[\"body\",\"size\"],\"msg\":\"Input should be a valid integer, unable to "
+              "{\"type\":\"string_type\",\"loc\":[\"body\",\"note\"],\"msg\":\"Input should be a valid "
+              "string\",\"input\":5},"
+              "{\"type\":\"int_parsing\",\"loc\":[\"body\",\"size\"],\"msg\":\"Input should be a valid "
+              "integer, unable to "
               "parse string as an integer\",\"input\":\"x\"}]");
 }
 
 TEST(check_create_takes_fallbacks_and_ignores_what_is_not_its)
 {
-    struct values *v = values_of(a, &mixed_create, "{\"id\":5,\"live\":5,\"name\":\"n\",\"kind\":\"k\",\"more\":1}", "[]");
+    struct values *v =
+        values_of(a, &mixed_create, "{\"id\":5,\"live\":5,\"name\":\"n\",\"kind\":\"k\",\"more\":1}", "[]");
 
     CHECK(!values_find(v, "id")->is_set && !values_find(v, "live")->is_set);
     CHECK(!values_find(v, "size")->is_given && values_find(v, "size")->is_set);
@@ -253,14 +296,16 @@ TEST(check_create_takes_fallbacks_and_ignores_what_is_not_its)
 
 TEST(check_create_refuses_null_where_none_can_be)
 {
-    values_of(a, &mixed_create, "{\"name\":\"n\",\"size\":null,\"note\":null}",
-              "[{\"type\":\"int_type\",\"loc\":[\"body\",\"size\"],\"msg\":\"Input should be a valid integer\","
-              "\"input\":null}]");
+    values_of(
+        a, &mixed_create, "{\"name\":\"n\",\"size\":null,\"note\":null}",
+        "[{\"type\":\"int_type\",\"loc\":[\"body\",\"size\"],\"msg\":\"Input should be a valid integer\","
+        "\"input\":null}]");
 }
 
 TEST(check_update_distinguishes_absent_null_and_value)
 {
-    struct values *v = values_of(a, &mixed_update, "{\"note\":null,\"size\":null,\"kind\":7,\"live\":\"no\"}", "[]");
+    struct values *v =
+        values_of(a, &mixed_update, "{\"note\":null,\"size\":null,\"kind\":7,\"live\":\"no\"}", "[]");
 
     CHECK(values_find(v, "note")->is_given && str_is_none(values_find(v, "note")->text));
     CHECK(!values_find(v, "size")->is_given && !values_find(v, "size")->is_set);
@@ -272,8 +317,10 @@ TEST(check_update_distinguishes_absent_null_and_value)
 TEST(check_secrets_are_never_echoed)
 {
     values_of(a, &mixed_create, "{\"key\":\"s3cret-s3cret\"}",
-              "[{\"type\":\"missing\",\"loc\":[\"body\",\"name\"],\"msg\":\"Field required\",\"input\":{\"key\":null}},"
-              "{\"type\":\"string_too_long\",\"loc\":[\"body\",\"key\"],\"msg\":\"String should have at most 8 characters\","
+              "[{\"type\":\"missing\",\"loc\":[\"body\",\"name\"],\"msg\":\"Field "
+              "required\",\"input\":{\"key\":null}},"
+              "{\"type\":\"string_too_long\",\"loc\":[\"body\",\"key\"],\"msg\":\"String should have at most "
+              "8 characters\","
               "\"input\":null,\"ctx\":{\"max_length\":8}}]");
 }
 
@@ -342,7 +389,8 @@ TEST(check_hooks_refuse_and_normalise)
     const struct column even = {"f", COL_INT, .check = check_even, .normal = normal_double};
     struct str text;
 
-    CHECK_STR(errors_of(a, &even, "3", NULL), STR(ERROR_CTX("value_error", "Value error, 3 is odd", "3", "{\"error\":{}}")));
+    CHECK_STR(errors_of(a, &even, "3", NULL),
+              STR(ERROR_CTX("value_error", "Value error, 3 is odd", "3", "{\"error\":{}}")));
     CHECK_STR(errors_of(a, &even, "4", &text), STR("[]"));
     CHECK_STR(text, STR("40"));
 }
@@ -356,8 +404,9 @@ TEST(check_text_of_queries)
     check_enter(c, "limit");
     CHECK(!check_text(c, &limit, STR("5000"), &v));
     check_leave(c);
-    CHECK_STR(check_errors(c), STR("[{\"type\":\"less_than_equal\",\"loc\":[\"query\",\"limit\"],\"msg\":\"Input should be "
-                                   "less than or equal to 1000\",\"input\":\"5000\",\"ctx\":{\"le\":1000}}]"));
+    CHECK_STR(check_errors(c),
+              STR("[{\"type\":\"less_than_equal\",\"loc\":[\"query\",\"limit\"],\"msg\":\"Input should be "
+                  "less than or equal to 1000\",\"input\":\"5000\",\"ctx\":{\"le\":1000}}]"));
     CHECK(check_text(c, &limit, STR("20"), &v));
     CHECK_STR(v.text, STR("20"));
     CHECK(check_text(c, &flag, STR("on"), &v));

@@ -25,7 +25,8 @@ static void check_column(struct arena *a, const struct resource *k, const struct
         CHECK_INT(json_parse(a, STR("{}"), &json, &e), 0);
         v = check_object(c, &one, json);
         if (!check_is_clean(c) || !v->items[0].is_set)
-            test_failed(__FILE__, __LINE__, "%s.%s: fallback " STR_FMT, k->table, col->name, STR_ARG(check_errors(c)));
+            test_failed(__FILE__, __LINE__, "%s.%s: fallback " STR_FMT, k->table, col->name,
+                        STR_ARG(check_errors(c)));
     }
     if (col->pattern != NULL)
         (void)pattern_matches(col->pattern, STR("")); /* aborts when it cannot be compiled */
@@ -81,7 +82,8 @@ static void prepare_all(PGconn *db)
     }
 }
 
-/* Against the migrated schema, in a transaction that leaves nothing. Without a database (make unit) only the texts are made. */
+/* Against the migrated schema, in a transaction that leaves nothing. Without a database (make unit) only the
+ * texts are made. */
 TEST(resource_statements_fit_the_schema)
 {
     const char *url = getenv("TEST_DATABASE_URL");
@@ -128,35 +130,42 @@ TEST(agent_references_are_stored_as_objects)
     check_stored(a, "enabled_skills", "[\"n/s\",{\"skill\":\"n/t\",\"preload\":true,\"x\":1}]",
                  "[{\"skill\":\"n/s\",\"preload\":false},{\"skill\":\"n/t\",\"preload\":true}]");
     check_stored(a, "enabled_collections", "[\"n/c\",{\"collection\":\"n/d\",\"access\":\"readwrite\"}]",
-                 "[{\"collection\":\"n/c\",\"access\":\"readonly\"},{\"collection\":\"n/d\",\"access\":\"readwrite\"}]");
+                 "[{\"collection\":\"n/c\",\"access\":\"readonly\"},{\"collection\":\"n/"
+                 "d\",\"access\":\"readwrite\"}]");
     check_stored(a, "enabled_stores", "[\"n/s\",{\"store\":\"n/t\"}]",
                  "[{\"store\":\"n/s\",\"access\":\"readonly\"},{\"store\":\"n/t\",\"access\":\"readonly\"}]");
     check_stored(a, "enabled_connectors", "[{\"connector\":\"n/c\",\"parameters\":{\"op\":{\"p\":1.50}}}]",
                  "[{\"connector\":\"n/c\",\"operations\":[],\"parameters\":{\"op\":{\"p\":1.50}}}]");
-    check_stored(a, "system_tools", "[\"codeExecution\",{\"name\":\"databaseIntrospection\"},"
+    check_stored(a, "system_tools",
+                 "[\"codeExecution\",{\"name\":\"databaseIntrospection\"},"
                  "{\"name\":\"x\",\"connections\":[\"c\"]}]",
                  "[\"codeExecution\",{\"name\":\"databaseIntrospection\",\"connections\":null},"
                  "{\"name\":\"x\",\"connections\":[\"c\"]}]");
-    check_stored(a, "initial_messages", "[{\"role\":\"agent\",\"content\":\"hi\"},{\"role\":\"user\",\"content\":\"\"}]",
+    check_stored(a, "initial_messages",
+                 "[{\"role\":\"agent\",\"content\":\"hi\"},{\"role\":\"user\",\"content\":\"\"}]",
                  "[{\"role\":\"assistant\",\"content\":\"hi\"},{\"role\":\"user\",\"content\":\"\"}]");
 }
 
 TEST(agent_hooks_are_stored_in_snake_case)
 {
-    check_stored(a, "hooks", "{\"onUserMessage\":[{\"function\":\"n/f\",\"onTimeout\":\"block\",\"async\":true}],"
-                 "\"on_assistant_message\":[{\"function\":\"n/g\"}]}",
-                 "{\"on_user_message\":[{\"function\":\"n/f\",\"async\":true,\"on_timeout\":\"block\"}],"
-                 "\"on_assistant_message\":[{\"function\":\"n/g\",\"async\":false,\"on_timeout\":\"passthrough\"}]}");
+    check_stored(
+        a, "hooks",
+        "{\"onUserMessage\":[{\"function\":\"n/f\",\"onTimeout\":\"block\",\"async\":true}],"
+        "\"on_assistant_message\":[{\"function\":\"n/g\"}]}",
+        "{\"on_user_message\":[{\"function\":\"n/f\",\"async\":true,\"on_timeout\":\"block\"}],"
+        "\"on_assistant_message\":[{\"function\":\"n/g\",\"async\":false,\"on_timeout\":\"passthrough\"}]}");
     check_stored(a, "hooks", "{}", "{}");
 }
 
 TEST(agent_patterns_of_agents_and_ids_are_references)
 {
-    check_stored(a, "enabled_agents", "[\"*/*\",\"n/*\",\"n/a b (c)\",\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\"]",
+    check_stored(a, "enabled_agents",
+                 "[\"*/*\",\"n/*\",\"n/a b (c)\",\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\"]",
                  "[\"*/*\",\"n/*\",\"n/a b (c)\",\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\"]");
 }
 
-static void check_type_at(struct arena *a, const char *field, const char *value, const char *type, const char *loc)
+static void check_type_at(struct arena *a, const char *field, const char *value, const char *type,
+                          const char *loc)
 {
     struct check *c = check_new(a, "body");
     const struct json *json = NULL, *errors = NULL, *first;
@@ -180,16 +189,19 @@ TEST(agent_references_are_checked_for_their_shape)
     check_type_at(a, "enabled_skills", "[{\"preload\":true}]", "missing", ",0,\"skill\"");
     check_type_at(a, "enabled_skills", "[5]", "model_attributes_type", ",0");
     check_type_at(a, "enabled_skills", "{}", "list_type", "");
-    check_type_at(a, "enabled_collections", "[{\"collection\":\"a/b\",\"access\":\"write\"}]", "literal_error", ",0,\"access\"");
+    check_type_at(a, "enabled_collections", "[{\"collection\":\"a/b\",\"access\":\"write\"}]",
+                  "literal_error", ",0,\"access\"");
     check_type_at(a, "enabled_stores", "[{\"store\":5}]", "string_type", ",0,\"store\"");
-    check_type_at(a, "enabled_connectors", "[{\"connector\":\"x\"}]", "string_pattern_mismatch", ",0,\"connector\"");
+    check_type_at(a, "enabled_connectors", "[{\"connector\":\"x\"}]", "string_pattern_mismatch",
+                  ",0,\"connector\"");
     check_type_at(a, "hooks", "{\"onUserMessage\":[{\"function\":\"f\"}]}", "string_pattern_mismatch",
                   ",\"onUserMessage\",0,\"function\"");
-    check_type_at(a, "hooks", "{\"on_user_message\":[{\"function\":\"n/f\",\"on_timeout\":\"wait\"}]}", "literal_error",
-                  ",\"on_user_message\",0,\"on_timeout\"");
+    check_type_at(a, "hooks", "{\"on_user_message\":[{\"function\":\"n/f\",\"on_timeout\":\"wait\"}]}",
+                  "literal_error", ",\"on_user_message\",0,\"on_timeout\"");
     check_type_at(a, "hooks", "[]", "model_attributes_type", "");
     check_type_at(a, "system_tools", "[{\"connections\":[]}]", "missing", ",0,\"name\"");
-    check_type_at(a, "initial_messages", "[{\"role\":\"tool\",\"content\":\"\"}]", "literal_error", ",0,\"role\"");
+    check_type_at(a, "initial_messages", "[{\"role\":\"tool\",\"content\":\"\"}]", "literal_error",
+                  ",0,\"role\"");
     check_type_at(a, "status_templates", "{\"function:n/f\":5}", "string_type", ",\"function:n/f\"");
     check_type_at(a, "temperature", "2.1", "less_than_equal", "");
     check_type_at(a, "temperature", "null", "float_type", "");
@@ -212,9 +224,17 @@ TEST(http_urls)
         const char *url;
         bool is_good;
     } cases[] = {
-        {"http://localhost:11434", true}, {"https://api.example.com/v1?x=1", true}, {"HTTPS://A", true},
-        {"ftp://a", false},  {"http://", false}, {"http:///v1", false}, {"http://a b", false},
-        {"http://a\n", false}, {"//a", false}, {" http://a", false}, {"http://a\\b", false},
+        {"http://localhost:11434", true},
+        {"https://api.example.com/v1?x=1", true},
+        {"HTTPS://A", true},
+        {"ftp://a", false},
+        {"http://", false},
+        {"http:///v1", false},
+        {"http://a b", false},
+        {"http://a\n", false},
+        {"//a", false},
+        {" http://a", false},
+        {"http://a\\b", false},
     };
     static const struct column col = {"f", COL_TEXT, .check = check_http_url};
 
