@@ -5,10 +5,9 @@
  */
 #include "core/pg_conn.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 
-enum { LANES = 2, KEYWORDS_MAX = 16 };
+enum { LANES = 2 };
 
 struct pg_lane {
     struct pg *db;
@@ -38,6 +37,10 @@ struct pg {
     char *url;
     char *application_name;
     char *own_options; /* of the URL */
+    char *host;        /* to look up; NULL when the URL has an address, or several hosts */
+    unsigned attempts;
+    const char *logged_statement; /* whose failure was logged last, and when */
+    ev_tstamp logged_at;
     struct pg_stats stats;
 };
 
@@ -54,6 +57,21 @@ struct loop *pg_lane_loop(const struct pg_lane *lane)
 struct pg_stats *pg_lane_stats(struct pg_lane *lane)
 {
     return &lane->db->stats;
+}
+
+/* Only the primary text: the details may quote the rows of others. */
+void pg_lane_log_failure(struct pg_lane *lane, const char *statement, const PGresult *result)
+{
+    struct pg *db = lane->db;
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    ev_tstamp now = ev_now(db->loop->ev);
+
+    if (statement == db->logged_statement && now - db->logged_at < 1)
+        return;
+    db->logged_statement = statement;
+    db->logged_at = now;
+    log_error("pg", "statement %s failed: %s %.300s", statement, pg_result_sqlstate(result),
+              text != NULL ? text : PQresStatus(PQresultStatus(result)));
 }
 
 struct list *pg_lane_conns(struct pg_lane *lane, enum pg_conn_state state)
@@ -114,20 +132,34 @@ static bool db_has_connection(const struct pg *db)
 
 /* ---- opening connections ---- */
 
-static void lane_open_one(struct pg_lane *lane)
+PGconn *pg_lane_connect(struct pg_lane *lane, const char *address)
 {
     const struct pg *db = lane->db;
     /* Later ones win: what stands before dbname can be set in the URL, what stands behind cannot. */
-    const char *keywords[KEYWORDS_MAX] = {
-        "application_name", "gssencmode", "target_session_attrs", "keepalives_idle",
-        "keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname",
-        "client_encoding", db->is_plain ? NULL : "options", NULL};
-    const char *values[KEYWORDS_MAX] = {
-        db->application_name, "disable", "primary", "10",
-        "5", "3", "25000", db->url,
-        "UTF8", lane->options, NULL};
+    const struct {
+        const char *keyword, *value;
+    } settings[] = {
+        {"application_name", db->application_name},
+        {"gssencmode", "disable"},
+        {"target_session_attrs", "primary"},
+        {"keepalives_idle", "10"},
+        {"keepalives_interval", "5"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", "25000"},
+        {"dbname", db->url},
+        {"client_encoding", "UTF8"},
+        {"options", db->is_plain ? NULL : lane->options}, /* a value of NULL is passed over */
+        {"hostaddr", address},
+        {NULL, NULL},
+    };
+    const char *keywords[nelem(settings)];
+    const char *values[nelem(settings)];
 
-    (void)pg_conn_open(lane, keywords, values);
+    for (size_t i = 0; i < nelem(settings); i++) {
+        keywords[i] = settings[i].keyword;
+        values[i] = settings[i].value;
+    }
+    return PQconnectStartParams(keywords, values, 1);
 }
 
 static unsigned lane_wanted(const struct pg_lane *lane)
@@ -151,7 +183,7 @@ static void lane_fill(struct pg_lane *lane)
         wanted = lane_count(lane, CONN_CONNECTING) == 0 ? have + 1 : have;
     /* The connection may fail at once, and the retry timer stands then. */
     for (; have < wanted && !ev_is_active(&lane->retry); have++)
-        lane_open_one(lane);
+        (void)pg_conn_open(lane, lane->db->host, lane->db->attempts++);
 }
 
 static void lane_retry_later(struct pg_lane *lane)
@@ -446,18 +478,32 @@ static void on_reap(struct ev_loop *ev, ev_timer *w, int revents UNUSED)
 
 /* ---- opening and closing ---- */
 
-/* The value of options= in the URL, which ours are added to; NULL when there is none. */
-static char *url_options(const char *url)
+/* The value of a parameter in the URL; NULL when there is none. */
+static char *url_value(const char *url, const char *keyword)
 {
     PQconninfoOption *all = PQconninfoParse(url, NULL);
-    char *options = NULL;
+    char *value = NULL;
 
     for (PQconninfoOption *at = all; at != NULL && at->keyword != NULL; at++) {
-        if (str_eq(str_from(at->keyword), STR("options")) && at->val != NULL)
-            options = mem_strdup(at->val);
+        if (str_eq(str_from(at->keyword), str_from(keyword)) && at->val != NULL)
+            value = mem_strdup(at->val);
     }
     PQconninfoFree(all);
-    return options;
+    return value;
+}
+
+/* libpq itself looks up several hosts, one after the other and blocking: whoever names several gives addresses. */
+static char *url_host(const char *url)
+{
+    char *host = url_value(url, "host");
+    char *address = url_value(url, "hostaddr");
+    bool is_one = host != NULL && address == NULL && strchr(host, ',') == NULL;
+
+    free(address);
+    if (is_one)
+        return host;
+    free(host);
+    return NULL;
 }
 
 static char *lane_options(const struct pg *db, enum sql_lane kind, int64_t timeout_ms)
@@ -498,7 +544,8 @@ struct pg *pg_open(struct loop *l, const struct pg_options *options)
     memcpy(db->url, options->url.p, options->url.n);
     db->url[options->url.n] = '\0';
     db->application_name = mem_strdup(options->application_name);
-    db->own_options = url_options(db->url);
+    db->own_options = url_value(db->url, "options");
+    db->host = url_host(db->url);
     list_init(&db->closed);
     list_init(&db->ready_waiters);
     loop_hook_init(&db->dispatch, on_dispatch);
@@ -535,6 +582,7 @@ void pg_close(struct pg *db)
     loop_hook_cancel(&db->dispatch);
     ev_timer_stop(db->loop->ev, &db->reap);
     free(db->own_options);
+    free(db->host);
     free(db->application_name);
     free(db->url);
     free(db);

@@ -71,7 +71,7 @@ MUST_USE int pg_ready_await(struct pg *db, int64_t timeout_ms);
  *   -EAGAIN     serialization failure or deadlock: the transaction may be tried again
  *   -ETIMEDOUT  statement_timeout or the lane's queue took too long
  *   -ECANCELED  the task was cancelled
- *   -EIO        anything else; logged here with SQLSTATE and statement name
+ * *   -EIO        anything else; logged here with SQLSTATE and statement name, once per statement and second
  */
 MUST_USE int pg_exec_await(struct pg *db, struct pg_tx *tx, const struct sql_stmt *s, const struct str *params,
                            struct arena *a, struct rows *rows);

@@ -78,6 +78,9 @@ static void unwatch(struct pg_conn *c)
     ev_io_stop(ev, &c->readable);
     ev_io_stop(ev, &c->writable);
     ev_timer_stop(ev, &c->watchdog);
+    if (c->look_up != NULL)
+        resolve_cancel(c->look_up);
+    c->look_up = NULL;
 }
 
 static void watchdog_start(struct pg_conn *c, int64_t ms)
@@ -360,7 +363,7 @@ static void take_failure(struct pg_conn *c, struct pg_call *call, const PGresult
         rc = -ENOTCONN;
     }
     if (rc == -EIO)
-        pg_result_log(result, call->stmt != NULL ? call->stmt->name : call->command);
+        pg_lane_log_failure(c->lane, call->stmt != NULL ? call->stmt->name : call->command, result);
     settle(call, rc);
 }
 
@@ -534,27 +537,46 @@ static void ignore_notice(void *arg UNUSED, const PGresult *notice UNUSED)
     /* Nothing that a notice says concerns us; libpq would print it. */
 }
 
-struct pg_conn *pg_conn_open(struct pg_lane *lane, const char *const *keywords, const char *const *values)
+static void connect_begin(struct pg_conn *c, const char *address)
+{
+    c->pq = pg_lane_connect(c->lane, address);
+    if (c->pq == NULL) {
+        log_error("pg", "no memory for a connection");
+        abort();
+    }
+    (void)PQsetNoticeReceiver(c->pq, ignore_notice, NULL);
+    if (PQstatus(c->pq) == CONNECTION_BAD)
+        conn_lost(c);
+    else
+        watch(c, false, true); /* as if PQconnectPoll() had said so */
+}
+
+static void on_resolved(void *arg, const char *address)
+{
+    struct pg_conn *c = arg;
+
+    c->look_up = NULL;
+    if (address != NULL)
+        connect_begin(c, address);
+    else
+        conn_end(c, "the host has no address");
+}
+
+struct pg_conn *pg_conn_open(struct pg_lane *lane, const char *host, unsigned attempt)
 {
     struct pg_conn *c = mem_zalloc(sizeof(*c));
 
     c->lane = lane;
     c->state = CONN_CONNECTING;
-    c->pq = PQconnectStartParams(keywords, values, 1);
-    if (c->pq == NULL) {
-        log_error("pg", "no memory for a connection");
-        abort();
-    }
-    PQsetNoticeReceiver(c->pq, ignore_notice, NULL);
     list_init(&c->link);
     list_append(pg_lane_conns(lane, CONN_CONNECTING), &c->link);
     ev_init(&c->readable, on_readable);
     ev_init(&c->writable, on_writable);
     ev_init(&c->watchdog, on_watchdog);
     watchdog_start(c, PG_CONNECT_TIMEOUT_MS);
-    if (PQstatus(c->pq) == CONNECTION_BAD)
-        conn_lost(c);
-    else
-        watch(c, false, true); /* as if PQconnectPoll() had said so */
+    if (resolve_is_needed(host))
+        c->look_up = resolve_start(pg_lane_loop(lane), host, attempt, on_resolved, c);
+    if (c->look_up == NULL)
+        connect_begin(c, NULL);
     return c;
 }

@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "core/pg.h"
+#include "core/resolve.h"
 
 #include <libpq-fe.h>
 
@@ -92,7 +93,8 @@ struct pg_conn {
     struct list link; /* of the lane's list for its state */
     struct pg_lane *lane;
     enum pg_conn_state state;
-    PGconn *pq;
+    PGconn *pq; /* NULL while the host's address is being looked up */
+    struct resolve *look_up;
     ev_io readable, writable;
     ev_timer watchdog; /* while connecting, or while answers are outstanding */
     ev_tstamp progress_at;
@@ -115,7 +117,8 @@ struct pg_tx {
 };
 
 /* ---- pg_conn.c ---- */
-struct pg_conn *pg_conn_open(struct pg_lane *lane, const char *const *keywords, const char *const *values);
+/* host is looked up first, if it is a name. Then pg_lane_connect() is asked for the connection. */
+struct pg_conn *pg_conn_open(struct pg_lane *lane, const char *host, unsigned attempt);
 /* Stops everything on it and fails its calls; memory goes with pg_conn_free() at the end of the turn. */
 void pg_conn_close(struct pg_conn *c);
 void pg_conn_free(struct pg_conn *c);
@@ -126,8 +129,12 @@ bool pg_conn_sync(struct pg_conn *c);
 void pg_conn_set_state(struct pg_conn *c, enum pg_conn_state next);
 
 /* ---- pg.c: what a connection tells its lane ---- */
+/* address is that of the host; NULL: as the URL says. */
+PGconn *pg_lane_connect(struct pg_lane *lane, const char *address);
 struct loop *pg_lane_loop(const struct pg_lane *lane);
 struct pg_stats *pg_lane_stats(struct pg_lane *lane);
+/* To the log, once per statement and second. */
+void pg_lane_log_failure(struct pg_lane *lane, const char *statement, const PGresult *result);
 struct list *pg_lane_conns(struct pg_lane *lane, enum pg_conn_state state);
 int64_t pg_lane_answer_limit_ms(const struct pg_lane *lane);
 bool pg_lane_is_shared(const struct pg_lane *lane);
@@ -143,7 +150,7 @@ void pg_lane_conn_synced(struct pg_conn *c);
 /* 0, or the negative code of a failed result as in pg.h. */
 int pg_result_rc(const PGresult *result);
 bool pg_result_is(const PGresult *result, const char *sqlstate);
-void pg_result_log(const PGresult *result, const char *statement);
+const char *pg_result_sqlstate(const PGresult *result);
 
 /* ---- pg_prepared.c ---- */
 enum pg_prepared_state pg_prepared_get(const struct pg_prepared_set *set, const struct sql_stmt *stmt);

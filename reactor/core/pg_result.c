@@ -1,8 +1,6 @@
 /* What results mean, and their values. */
 #include "core/pg_conn.h"
 
-#include "base/log.h"
-
 /* SQLSTATEs by their beginning; the first match counts. */
 static const struct {
     const char *prefix;
@@ -20,7 +18,7 @@ static const struct {
     {"08", -ENOTCONN},
 };
 
-static const char *sqlstate(const PGresult *result)
+const char *pg_result_sqlstate(const PGresult *result)
 {
     const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
@@ -29,7 +27,7 @@ static const char *sqlstate(const PGresult *result)
 
 bool pg_result_is(const PGresult *result, const char *code)
 {
-    return str_eq(str_from(sqlstate(result)), str_from(code));
+    return str_eq(str_from(pg_result_sqlstate(result)), str_from(code));
 }
 
 int pg_result_rc(const PGresult *result)
@@ -39,21 +37,12 @@ int pg_result_rc(const PGresult *result)
 
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
         return 0;
-    code = str_from(sqlstate(result));
+    code = str_from(pg_result_sqlstate(result));
     for (size_t i = 0; i < nelem(codes); i++) {
         if (str_starts(code, str_from(codes[i].prefix)))
             return codes[i].rc;
     }
     return -EIO;
-}
-
-/* Only the primary text: the details may quote the rows of others. */
-void pg_result_log(const PGresult *result, const char *statement)
-{
-    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
-    log_error("pg", "statement %s failed: %s %.300s", statement, sqlstate(result),
-              text != NULL ? text : PQresStatus(PQresultStatus(result)));
 }
 
 static const PGresult *rows_result(const struct rows *rows)

@@ -98,6 +98,9 @@ static void link_gone(struct redis_link *link, const char *text)
 
     link_set_state(link, LINK_DOWN);
     link->context = NULL;
+    if (link->look_up != NULL)
+        resolve_cancel(link->look_up);
+    link->look_up = NULL;
     link->outstanding = 0;
     link->client_id = 0;
     loop_hook_cancel(&link->flush);
@@ -123,10 +126,13 @@ static void on_cleanup(void *arg)
 
 void redis_link_break(struct redis_link *link, const char *trouble)
 {
-    if (link->context == NULL)
+    if (link->state == LINK_DOWN)
         return;
     link->trouble = trouble;
-    redisAsyncFree(link->context);
+    if (link->context != NULL)
+        redisAsyncFree(link->context);
+    else
+        link_gone(link, trouble);
 }
 
 static void watchdog_start(struct redis_link *link, int64_t ms)
@@ -251,18 +257,16 @@ static void on_connect(const redisAsyncContext *context UNUSED, int status UNUSE
     /* A failure comes by way of on_cleanup(); hiredis watches for the connection only if somebody wants to know. */
 }
 
-static void connect_start(struct redis_link *link)
+/* To a numeric address, or a socket's path. */
+static void connect_to(struct redis_link *link, const char *host)
 {
-    const struct redis_address *address = link->address;
-    redisAsyncContext *context = address->host != NULL ? redisAsyncConnect(address->host, address->port)
-                                                       : redisAsyncConnectUnix(address->path);
+    redisAsyncContext *context = host != NULL ? redisAsyncConnect(host, link->address->port)
+                                              : redisAsyncConnectUnix(link->address->path);
 
     if (context == NULL) {
         log_error("redis", "no memory for a connection");
         abort();
     }
-    link_set_state(link, LINK_CONNECTING);
-    link->context = context;
     if (context->err != 0) {
         char text[sizeof(context->c.errstr)];
 
@@ -271,6 +275,7 @@ static void connect_start(struct redis_link *link)
         link_gone(link, text);
         return;
     }
+    link->context = context;
     ev_io_set(&link->readable, context->c.fd, EV_READ);
     ev_io_set(&link->writable, context->c.fd, EV_WRITE);
     context->ev.data = link;
@@ -280,8 +285,30 @@ static void connect_start(struct redis_link *link)
     context->ev.delWrite = no_write;
     context->ev.cleanup = on_cleanup;
     (void)redisAsyncSetConnectCallback(context, on_connect);
-    watchdog_start(link, REDIS_CONNECT_TIMEOUT_MS);
     handshake(link);
+}
+
+static void on_resolved(void *arg, const char *address)
+{
+    struct redis_link *link = arg;
+
+    link->look_up = NULL;
+    if (address != NULL)
+        connect_to(link, address);
+    else
+        link_gone(link, "the host has no address");
+}
+
+static void connect_start(struct redis_link *link)
+{
+    const char *host = link->address->host;
+
+    link_set_state(link, LINK_CONNECTING);
+    watchdog_start(link, REDIS_CONNECT_TIMEOUT_MS);
+    if (resolve_is_needed(host))
+        link->look_up = resolve_start(link->loop, host, link->attempts++, on_resolved, link);
+    if (link->look_up == NULL)
+        connect_to(link, host);
 }
 
 void redis_link_init(struct redis_link *link, struct loop *l, const char *name,

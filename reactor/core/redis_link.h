@@ -10,6 +10,7 @@
 #define CORE_REDIS_LINK_H
 
 #include "core/redis.h"
+#include "core/resolve.h"
 
 #include <hiredis/async.h>
 
@@ -41,7 +42,9 @@ struct redis_link {
     const char *name; /* for the log */
     const struct redis_address *address;
     enum redis_link_state state;
-    redisAsyncContext *context; /* NULL: DOWN */
+    redisAsyncContext *context; /* NULL: DOWN, or the host's address is being looked up */
+    struct resolve *look_up;
+    unsigned attempts;
     ev_io readable, writable;
     struct loop_hook flush;
     bool is_flushing;

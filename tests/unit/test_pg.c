@@ -6,6 +6,7 @@
 #include "sql.h"
 
 #include <libpq-fe.h>
+#include <signal.h>
 
 /* ---- statements of these tests ---- */
 
@@ -580,6 +581,46 @@ static void restart_body(struct scene *s)
 TEST_SERVERS(pg_server_restart)
 {
     run_scene(a, restart_body);
+}
+
+/* A backend that is stopped keeps its socket open and says nothing. */
+static bool reads_stand(void *arg)
+{
+    struct pg_stats stats;
+
+    pg_stats_get(((struct scene *)arg)->db, &stats);
+    return stats.read_up == 3;
+}
+
+static void frozen_body(struct scene *s)
+{
+    enum { CALLS = 9 };
+    struct pg_call *calls[CALLS];
+    struct str param = STR("1");
+    struct rows rows;
+    int64_t pid = 0;
+
+    CHECK(servers_wait_await(reads_stand, s));
+    if (exec_int(s, NULL, &twice, 1, &rows) == 1)
+        pid = row_i64(&rows, 0, "pid");
+    CHECK(pid > 1 && kill((pid_t)pid, SIGSTOP) == 0);
+    for (int i = 0; i < CALLS; i++)
+        calls[i] = pg_start(s->db, &twice, &param);
+    for (int i = 0; i < CALLS; i++) {
+        int rc = pg_finish_await(calls[i], s->a, &rows);
+
+        s->good += rc == 1;
+        s->lost += rc == -ENOTCONN;
+    }
+    CHECK_INT(kill((pid_t)pid, SIGCONT), 0);
+    CHECK_INT(s->good, 6);
+    CHECK_INT(s->lost, 3);
+    CHECK_INT(exec_int(s, NULL, &twice, 1, &rows), 1);
+}
+
+TEST_SERVERS(pg_frozen_backend)
+{
+    run_scene(a, frozen_body);
 }
 
 /* ---- the schema ---- */

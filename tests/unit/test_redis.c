@@ -3,6 +3,8 @@
 #include "core/redis.h"
 #include "core/redis_link.h"
 
+#include <signal.h>
+
 struct scene {
     struct arena *a;
     struct redis *rd;
@@ -283,6 +285,29 @@ static void kill_body(struct scene *s)
 TEST_SERVERS(redis_connection_killed)
 {
     run_scene(a, kill_body);
+}
+
+/* A stopped server takes connections and says nothing. */
+static void frozen_body(struct scene *s)
+{
+    const char *path = arena_printf(s->a, "%s/redis.pid", getenv("TEST_DIRECTORY"));
+    struct redis_value v;
+    int64_t pid = 0;
+
+    CHECK_INT(redis_ready_await(s->rd, 5000), 0);
+    CHECK_INT(str_to_i64(str_trim(test_read_file(s->a, path)), &pid), 0);
+    CHECK(pid > 1 && kill((pid_t)pid, SIGSTOP) == 0);
+    CHECK_INT(COMMAND(s, &v, STR("PING")), -ETIMEDOUT);
+    CHECK(servers_wait_await(is_down, s));
+    CHECK_INT(COMMAND(s, &v, STR("PING")), -ENOTCONN);
+    CHECK_INT(kill((pid_t)pid, SIGCONT), 0);
+    CHECK_INT(redis_ready_await(s->rd, 10000), 0);
+    CHECK_INT(COMMAND(s, &v, STR("PING")), 0);
+}
+
+TEST_SERVERS(redis_frozen_server)
+{
+    run_scene(a, frozen_body);
 }
 
 TEST(redis_without_server)
