@@ -48,7 +48,25 @@ struct req {
     struct buf headers;       /* further "Name: value\r\n" lines, in the arena */
     bool is_streaming;        /* the connection went over to a stream */
     struct str failure;       /* text of the failure, for the log and for background work */
+    char user_id[37];         /* for the access log, once it is known */
+
+    /* The engine's own. */
+    struct buf incoming;      /* the body while it arrives, on the heap */
+    uint64_t body_bytes_max;  /* by the route's flags; server.admit may lower it */
+    size_t accounted;         /* of the pool's budget for what clients send */
+    const struct http_field *query_pairs; /* decoded */
+    size_t query_pairs_count;
+    bool is_detached;         /* see req_detach() */
 };
+
+/* A request as conn.c and req_spawn() make it; req_free() runs what the arena deferred. */
+struct req *req_new(struct server *s);
+void req_free(struct req *r);
+/* Decodes the query string. 0 or -EINVAL. */
+MUST_USE int req_query_parse(struct req *r);
+
+/* From now on the client's leaving does not cancel the task: its work is somebody else's too. */
+void req_detach(struct req *r);
 
 /* ---- what the caller asked ---- */
 struct str param(const struct req *r, const char *name);  /* path parameter; must exist in the route */

@@ -19,11 +19,32 @@ struct server {
      * checks, handler (handlers/dispatch.c). Leaves the answer in r.
      */
     void (*dispatch)(struct req *r);
+    /*
+     * May be NULL. Runs in a task before a body is read that is long, of unknown length or announced by Expect:
+     * an answer left in r refuses the request, and the body is not read. It may lower
+     * r->body_bytes_max. dispatch runs afterwards all the same.
+     */
+    void (*admit)(struct req *r);
     struct app *app;
     bool is_draining; /* SIGTERM: no new connections, streams end, requests finish */
 };
 
-/* Entry of the process (see proc.h); listening sockets are inherited descriptors. Returns the exit status. */
-int server_main(int argc, char **argv);
+/* What the product adds; reactor/ knows nothing of handlers/. */
+struct server_options {
+    int (*start)(struct server *s);  /* routes, dispatch, app: app_start(). 0 or -errno */
+    void (*stop)(struct server *s);  /* when everything has ended */
+    void (*drain)(struct server *s); /* may be NULL: streams shall end, nothing new begins */
+};
+
+enum {
+    SERVER_DRAIN_MS = 8000,  /* from SIGTERM on, requests may finish */
+    SERVER_CANCEL_MS = 1000 /* then they are cancelled and may clean up */
+};
+
+/*
+ * The process: opens what conf names, serves on the sockets that the supervisor passed (core/child.h), ends
+ * after a drain. Returns the exit status.
+ */
+int server_run(const struct server_options *options);
 
 #endif

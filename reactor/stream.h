@@ -9,12 +9,14 @@
 #include "req.h"
 
 /* Bytes rendered once and shared by all that send them. The only counted object. */
+enum { STREAM_CHUNK_HEAD = 12 };
 struct stream_text {
     unsigned holds;
     uint32_t n;
-    char bytes[];
+    char chunk_head[STREAM_CHUNK_HEAD]; /* the chunk's size line, flush right: sent together with what follows */
+    char bytes[];                       /* n of them, and the chunk's CRLF */
 };
-struct stream_text *stream_text_new(struct str bytes); /* held once, by the caller */
+struct stream_text *stream_text_new(struct str bytes); /* held once, by the caller; bytes must not be empty */
 static inline struct stream_text *stream_text_hold(struct stream_text *t)
 {
     t->holds++;
@@ -34,14 +36,15 @@ struct stream_sink {
 /*
  * Answers 200 text/event-stream with the headers of spec 20 §4.1 (and r->headers), attaches the sink and lets the
  * task end without a further answer. HEAD: answers the headers, closes the sink at once.
- * The connection gives back all buffers it does not need.
+ * The connection gives back all buffers it does not need. 0; -ECANCELED when the client has left already: then
+ * nothing was attached.
  */
-int stream_begin(struct req *r, struct stream_sink *s);
+MUST_USE int stream_begin(struct req *r, struct stream_sink *s);
 
 /* Queues a hold of t; sent at the end of the turn as one chunk. Nothing happens on a closed sink. */
 void stream_send(struct stream_sink *s, struct stream_text *t);
 
-/* No more will come: the response ends when all is sent; the connection is kept alive. on_close is not called. */
+/* No more will come: the response ends when all is sent; the connection is kept alive. on_close is not called any more. */
 void stream_end(struct stream_sink *s);
 
 #endif
