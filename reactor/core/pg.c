@@ -452,6 +452,8 @@ static void conn_roll_back(struct pg_conn *c)
 
 void pg_lane_conn_synced(struct pg_conn *c)
 {
+    if (c->is_worn)
+        db_dispatch(c->lane->db); /* it may be closed now */
     if (c->state != CONN_BUSY || c->tx != NULL)
         return;
     if (c->must_roll_back)

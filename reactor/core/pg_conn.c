@@ -217,6 +217,15 @@ static struct {
     struct buf text;
 } form;
 
+static size_t params_bytes(const struct pg_call *call)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < call->stmt->params_count; i++)
+        bytes += call->params[i].n;
+    return bytes;
+}
+
 static size_t terminated_bytes(const struct pg_call *call)
 {
     size_t bytes = 0;
@@ -288,6 +297,8 @@ bool pg_conn_send_call(struct pg_conn *c, struct pg_call *call)
     if (!pg_lane_is_shared(c->lane))
         c->current = call;
     pg_lane_stats(c->lane)->statements++;
+    if (params_bytes(call) > PG_WORN_BYTES)
+        c->is_worn = true;
     is_sent = send_statement(c, call);
     steps_push(&c->steps, STEP_EXECUTE, call); /* in any case: it is failed with the others then */
     if (!is_sent)
