@@ -61,7 +61,15 @@ def test_two_instances_side_by_side(make_run):
 def test_stop_leaves_nothing_behind(make_run, number):
     server = make_run(MODEL="none")
     assert len(processes_of(server)) >= 3
-    assert server.stop(number) == 0
+    assert server.stop(number) == -number  # make ends by the signal that it got
+    assert processes_of(server) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_make_alone_is_enough(make_run, number):
+    server = make_run(MODEL="none")
+    server.process.send_signal(number)
+    assert server.process.wait(timeout=30) == -number
     assert processes_of(server) == []
 
 
