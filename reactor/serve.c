@@ -1,6 +1,7 @@
 #include "serve.h"
 
 #include "base/conf.h"
+#include "core/redis.h"
 #include "handlers/seed.h"
 #include "migrate.h"
 #include "proc.h"
@@ -61,6 +62,36 @@ static int database_prepare(void)
     return rc < 0 ? rc : seed_run(options.url);
 }
 
+struct redis_wait {
+    struct loop loop;
+    struct redis *redis;
+    int rc;
+};
+
+static void redis_wait_task(void *arg)
+{
+    struct redis_wait *w = arg;
+
+    w->rc = redis_ready_await(w->redis, conf.startup_timeout * 1000);
+    loop_stop(&w->loop);
+}
+
+/* In a loop of its own, which is gone before anything is forked. */
+static int redis_wait(void)
+{
+    struct redis_wait w;
+
+    loop_init(&w.loop);
+    w.redis = redis_open(&w.loop, conf.redis_url);
+    (void)task_spawn(&w.loop, "wait for Redis", redis_wait_task, &w);
+    loop_run(&w.loop);
+    redis_close(w.redis);
+    loop_fini(&w.loop);
+    if (w.rc < 0)
+        log_error("redis", "not reached within %d s", (int)conf.startup_timeout);
+    return w.rc;
+}
+
 int command_serve(int argc, char **argv)
 {
     bool prints = argc == 2 && strcmp(argv[1], "--print-config") == 0;
@@ -79,7 +110,7 @@ int command_serve(int argc, char **argv)
         return EXIT_FAILURE;
     process_harden();
     settings_pin();
-    if (database_prepare() < 0)
+    if (database_prepare() < 0 || redis_wait() < 0)
         return EXIT_FAILURE;
     return supervisor_run();
 }

@@ -85,9 +85,10 @@ static bool member_is_alive(const struct member *m)
     return m->state != MEMBER_DOWN;
 }
 
+/* SIGTERM is sent once: a second one may not find its handler. */
 static void member_signal(struct member *m, int signal_number)
 {
-    if (!member_is_alive(m))
+    if (!member_is_alive(m) || (m->state == MEMBER_ENDING && signal_number == SIGTERM))
         return;
     if (m->state != MEMBER_ENDING)
         member_set_state(m, MEMBER_ENDING);
