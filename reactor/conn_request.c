@@ -253,6 +253,7 @@ static void request_task(void *arg)
 
     if (!task_is_cancelled(r->task) || r->is_detached)
         r->server->dispatch(r);
+    sql_rollback(r); /* what the handler left open; its connection does not wait for the client */
     was_cancelled = task_is_cancelled(r->task);
     c = request_task_end(r);
     if (c == NULL)

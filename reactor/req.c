@@ -50,6 +50,7 @@ static void background_run(void *arg)
     struct req *r = b->r;
 
     b->fn(r, b->arg);
+    sql_rollback(r); /* what it left open */
     req_free(r);
 }
 

@@ -99,7 +99,11 @@ void reply_reset(struct req *r);
 struct req *req_spawn(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg);
 
 /* ---- data, with failures turned into answers (503, 500) ---- */
-/* Used by the generated sql_<name>_await(). -EEXIST and -EINVAL come back without an answer set; others set one. */
+/*
+ * Used by the generated sql_<name>_await(). The number of rows; -EEXIST, -EINVAL (a constraint, named in rows),
+ * -EAGAIN (try the transaction again) and -ECANCELED come without an answer set; other failures set 503 or 500.
+ * What a handler leaves open is rolled back when its task ends.
+ */
 MUST_USE int sql_exec_await(struct req *r, struct rows *rows, const struct sql_stmt *s, const struct str *params);
 MUST_USE int sql_begin_await(struct req *r);
 MUST_USE int sql_commit_await(struct req *r);
