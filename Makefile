@@ -7,6 +7,7 @@
 #   make unit                    unit tests only
 #   make fuzz [SECONDS=10]       each fuzz target for so long; needs clang
 #   make tidy, make format       clang-tidy, clang-format
+#   make docs-assets             fetches Swagger UI and Redoc for the /docs pages; run, test and install do it
 #   make bench                   what bench/ measures
 #   make coverage                tests with gcov, and a summary
 #   make install [PREFIX= DESTDIR=]
@@ -59,7 +60,7 @@ FUZZ_NAMES := $(FUZZ_SOURCES:tests/fuzz/%.c=%)
 FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/%.o)
 OWN_SOURCES := $(filter-out $(GEN)/%,$(SOURCES)) $(UNIT_SOURCES) $(wildcard tests/fuzz/*.c)
 
-.PHONY: all bench check-hardening clean coverage format fuzz install key replay run test tidy unit
+.PHONY: all bench check-hardening clean coverage docs-assets format fuzz install key replay run test tidy unit
 all: $(BUILD)/sinas
 
 # ---- building ----
@@ -93,11 +94,16 @@ $(OBJECTS) $(UNIT_OBJECTS) $(FUZZ_OBJECTS): | $(GEN)/sql.h
 
 -include $(OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d)
 
+# Without a network the server runs all the same, and its pages say what is missing.
+DOCS := build/docs
+docs-assets:
+	@etc/docs-assets $(DOCS) || true
+
 # ---- running: packages first, then a make that sees them ----
 
 run:
 	@etc/bootstrap build run
-	@$(MAKE) all
+	@$(MAKE) all docs-assets
 	@PORT='$(PORT)' VAR='$(VAR)' MODEL='$(MODEL)' SINAS=$(BUILD)/sinas exec etc/run
 
 key:
@@ -107,7 +113,7 @@ key:
 
 test:
 	@etc/bootstrap build run test
-	@$(MAKE) all $(BUILD)/unit replay
+	@$(MAKE) all docs-assets $(BUILD)/unit replay
 	@BUILD=$(BUILD) SINAS=$(BUILD)/sinas PYTHON=$(PYTHON) CC='$(CC)' SAN='$(SAN)' COVERAGE='$(COVERAGE)' \
 	    exec tests/servers run $(PYTHON) tests/run $(TESTS)
 
@@ -154,10 +160,12 @@ bench: all
 
 # ---- installing ----
 
-install: $(BUILD)/sinas
+install: $(BUILD)/sinas docs-assets
 	install -D -m 755 $(BUILD)/sinas $(DESTDIR)$(PREFIX)/bin/sinas
 	install -D -m 644 etc/sinas.1 $(DESTDIR)$(PREFIX)/share/man/man1/sinas.1
 	install -D -m 644 etc/sinas.env.example $(DESTDIR)$(PREFIX)/share/doc/sinas/sinas.env.example
+	install -d $(DESTDIR)$(PREFIX)/share/sinas/docs
+	install -m 644 $(DOCS)/*.* $(DESTDIR)$(PREFIX)/share/sinas/docs
 	install -d $(DESTDIR)$(UNITS)
 	sed 's|/usr/local/bin/sinas|$(PREFIX)/bin/sinas|' etc/sinas.service >$(DESTDIR)$(UNITS)/sinas.service
 	install -m 644 etc/sinas.socket $(DESTDIR)$(UNITS)/sinas.socket

@@ -20,15 +20,19 @@ static void field_bound(struct json_writer *w, const char *name, size_t bound)
         json_field_i64(w, str_from(name), (int64_t)bound);
 }
 
+/* "$ref": …; the names of schemas need no escapes. */
+static void ref_member_write(struct json_writer *w, const char *schema)
+{
+    json_key_write(w, STR("$ref"));
+    json_write_raw(w, STR("\"#/components/schemas/"));
+    buf_add(w->out, str_from(schema));
+    buf_add_byte(w->out, '"');
+}
+
 void openapi_ref_write(struct json_writer *w, const char *schema)
 {
-    struct str key = STR("$ref");
-
     json_object_begin(w);
-    json_key_write(w, key);
-    json_write_raw(w, STR("\"" OPENAPI_SCHEMAS));
-    buf_add(w->out, str_from(schema)); /* names of schemas need no escapes */
-    buf_add_byte(w->out, '"');
+    ref_member_write(w, schema);
     json_object_end(w);
 }
 
@@ -124,11 +128,14 @@ static void array_write(struct json_writer *w, const struct column *col)
 /* An object with a shape: a reference, which cannot be nullable by itself. */
 static void shape_write(struct json_writer *w, const struct column *col)
 {
+    if (!is_nullable(col)) {
+        ref_member_write(w, col->shape->name);
+        return;
+    }
     json_key_write(w, STR("anyOf"));
     json_array_begin(w);
     openapi_ref_write(w, col->shape->name);
-    if (is_nullable(col))
-        json_write_raw(w, STR("{\"type\":\"null\"}"));
+    json_write_raw(w, STR("{\"type\":\"null\"}"));
     json_array_end(w);
 }
 
@@ -287,19 +294,28 @@ static void bodies_add_one(struct openapi_bodies *bodies, const struct body *b)
     bodies->items[bodies->count++] = b;
 }
 
+static void bodies_add_direct_shapes(struct openapi_bodies *bodies, const struct body *b)
+{
+    for (size_t i = 0; i < b->columns_count; i++) {
+        for (const struct column *col = &b->columns[i]; col != NULL; col = col->item) {
+            if (col->shape != NULL)
+                bodies_add_one(bodies, col->shape);
+        }
+    }
+}
+
 /* The list is its own queue: what a shape brings along is looked at when its turn comes. */
-void openapi_bodies_add(struct openapi_bodies *bodies, const struct body *b)
+void openapi_bodies_add_shapes(struct openapi_bodies *bodies, const struct body *b)
 {
     size_t at = bodies->count;
 
+    bodies_add_direct_shapes(bodies, b);
+    for (; at < bodies->count; at++)
+        bodies_add_direct_shapes(bodies, bodies->items[at]);
+}
+
+void openapi_bodies_add(struct openapi_bodies *bodies, const struct body *b)
+{
     bodies_add_one(bodies, b);
-    for (; at < bodies->count; at++) {
-        b = bodies->items[at];
-        for (size_t i = 0; i < b->columns_count; i++) {
-            for (const struct column *col = &b->columns[i]; col != NULL; col = col->item) {
-                if (col->shape != NULL)
-                    bodies_add_one(bodies, col->shape);
-            }
-        }
-    }
+    openapi_bodies_add_shapes(bodies, b);
 }

@@ -7,8 +7,6 @@
 
 #include "handlers/check.h"
 
-#define OPENAPI_SCHEMAS "#/components/schemas/"
-
 /* {"$ref": …} to a schema of the document. */
 void openapi_ref_write(struct json_writer *w, const char *schema);
 
@@ -35,5 +33,7 @@ struct openapi_bodies {
     size_t count;
 };
 void openapi_bodies_add(struct openapi_bodies *bodies, const struct body *b);
+/* Without b itself: it is no schema of its own. */
+void openapi_bodies_add_shapes(struct openapi_bodies *bodies, const struct body *b);
 
 #endif

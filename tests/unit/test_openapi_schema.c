@@ -40,11 +40,11 @@ static const struct {
     {{"f", COL_ENUM, .choices = "private|shared"}, "{\"type\":\"string\",\"enum\":[\"private\",\"shared\"]}"},
     {{"f", COL_ENUM, COL_NULLABLE, .choices = "a"}, "{\"type\":[\"string\",\"null\"],\"enum\":[\"a\",null]}"},
     {{"f", COL_OBJECT, .fallback = "{}"}, "{\"type\":\"object\",\"default\":{}}"},
-    {{"f", COL_OBJECT, .shape = &part_body}, "{\"anyOf\":[{\"$ref\":\"#/components/schemas/Part\"}]}"},
+    {{"f", COL_OBJECT, .shape = &part_body}, "{\"$ref\":\"#/components/schemas/Part\"}"},
     {{"f", COL_OBJECT, COL_NULLABLE, .shape = &part_body},
      "{\"anyOf\":[{\"$ref\":\"#/components/schemas/Part\"},{\"type\":\"null\"}]}"},
     {{"f", COL_ARRAY, .max = 3, .item = &part_item},
-     "{\"type\":\"array\",\"items\":{\"anyOf\":[{\"$ref\":\"#/components/schemas/Part\"}]},\"maxItems\":3}"},
+     "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Part\"},\"maxItems\":3}"},
     {{"f", COL_ARRAY}, "{\"type\":\"array\"}"},
     {{"f", COL_ARRAY, .item = &texts_item},
      "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":8}}}"},
@@ -80,7 +80,7 @@ static const struct body thing_create = BODY("ThingCreate", thing_columns);
 static const struct body thing_update = BODY_UPDATE("ThingUpdate", thing_columns);
 
 #define PARTS \
-    "\"parts\":{\"type\":[\"array\",\"null\"],\"items\":{\"anyOf\":[{\"$ref\":\"#/components/schemas/Part\"}]}}"
+    "\"parts\":{\"type\":[\"array\",\"null\"],\"items\":{\"$ref\":\"#/components/schemas/Part\"}}"
 
 static struct str body_of(struct arena *a, const struct body *b)
 {
