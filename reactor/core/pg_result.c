@@ -38,6 +38,8 @@ int pg_result_rc(const PGresult *result)
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
         return 0;
     code = str_from(pg_result_sqlstate(result));
+    if (status == PGRES_FATAL_ERROR && code.n == 0)
+        return -ENOTCONN; /* libpq's own words: the connection broke */
     for (size_t i = 0; i < nelem(codes); i++) {
         if (str_starts(code, str_from(codes[i].prefix)))
             return codes[i].rc;
