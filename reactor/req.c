@@ -15,6 +15,7 @@ struct req *req_new(struct server *s)
     buf_init_arena(&r->answer, &r->arena);
     buf_init_arena(&r->headers, &r->arena);
     buf_init(&r->incoming);
+    list_init(&r->service);
     uuid_write(r->id, &id);
     r->server = s;
     r->content_type = STR("application/json");
@@ -26,6 +27,7 @@ void req_free(struct req *r)
 {
     if (r == NULL)
         return;
+    list_remove(&r->service);
     arena_fini(&r->arena);
     if (r->accounted != 0)
         conn_pool_release(r->server->conns, r->accounted);
@@ -62,6 +64,14 @@ struct req *req_spawn(struct server *s, const char *name, void (*fn)(struct req 
     *b = (struct background){r, fn, arg};
     r->task = task_spawn(&s->loop, name, background_run, b);
     task_describe(r->task, r->id);
+    return r;
+}
+
+struct req *req_spawn_service(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg)
+{
+    struct req *r = req_spawn(s, name, fn, arg);
+
+    list_append(&s->services, &r->service);
     return r;
 }
 

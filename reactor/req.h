@@ -57,6 +57,7 @@ struct req {
     const struct http_field *query_pairs; /* decoded */
     size_t query_pairs_count;
     bool is_detached;         /* see req_detach() */
+    struct list service;      /* of server.services */
 };
 
 /* A request as conn.c and req_spawn() make it; req_free() runs what the arena deferred. */
@@ -97,6 +98,8 @@ void reply_reset(struct req *r);
  * returns. fn gets it with arg. name as in task_spawn().
  */
 struct req *req_spawn(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg);
+/* The same for work that never ends by itself (purges, pollers): cancelled at once when the server drains. */
+struct req *req_spawn_service(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg);
 
 /* ---- data, with failures turned into answers (503, 500) ---- */
 /*

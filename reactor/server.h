@@ -4,7 +4,6 @@
 
 #include "req.h"
 
-struct listener;
 struct app;       /* handlers/app.h: what the product adds */
 struct conn_pool; /* conn.c */
 
@@ -26,6 +25,7 @@ struct server {
      */
     void (*admit)(struct req *r);
     struct app *app;
+    struct list services; /* requests of req_spawn_service() */
     bool is_draining; /* SIGTERM: no new connections, streams end, requests finish */
 };
 
@@ -37,13 +37,15 @@ struct server_options {
 };
 
 enum {
-    SERVER_DRAIN_MS = 8000,  /* from SIGTERM on, requests may finish */
-    SERVER_CANCEL_MS = 1000 /* then they are cancelled and may clean up */
+    SERVER_DRAIN_MS = 8000,  /* from SIGTERM on, requests and background work may finish */
+    SERVER_CANCEL_MS = 1000, /* then they are cancelled and may clean up */
+    SERVER_RESTART_MS = 1000 /* how long a reactor that was started again waits for its databases */
 };
 
 /*
- * The process: opens what conf names, serves on the sockets that the supervisor passed (core/child.h), ends
- * after a drain. Returns the exit status.
+ * The process: opens what conf names, serves on the sockets that the supervisor passed (core/child.h), ends after a
+ * drain: nothing is accepted, services are cancelled, requests and req_spawn()ed work finish or are cancelled.
+ * Returns the exit status.
  */
 int server_run(const struct server_options *options);
 
