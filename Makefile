@@ -150,7 +150,8 @@ coverage:
 	@gcovr --root . --object-directory build/cov --exclude tests --exclude build --print-summary --sort-uncovered
 
 tidy: $(GEN)/sql.h
-	clang-tidy --quiet $(filter-out $(GEN)/%,$(SOURCES)) -- -std=gnu11 $(CPPFLAGS)
+	@printf '%s\n' $(filter-out $(GEN)/%,$(SOURCES)) | xargs -P "$$(nproc)" -n 4 \
+	    sh -c 'clang-tidy --quiet "$$@" -- -std=gnu11 $(CPPFLAGS)' tidy
 
 format:
 	clang-format -i $(OWN_SOURCES) $(wildcard reactor/*.h reactor/*/*.h handlers/*.h handlers/*/*.h workers/*.h tests/*/*.h)
@@ -165,7 +166,7 @@ install: $(BUILD)/sinas docs-assets
 	install -D -m 644 etc/sinas.1 $(DESTDIR)$(PREFIX)/share/man/man1/sinas.1
 	install -D -m 644 etc/sinas.env.example $(DESTDIR)$(PREFIX)/share/doc/sinas/sinas.env.example
 	install -d $(DESTDIR)$(PREFIX)/share/sinas/docs
-	install -m 644 $(DOCS)/*.* $(DESTDIR)$(PREFIX)/share/sinas/docs
+	for file in $(wildcard $(DOCS)/*.*); do install -m 644 $$file $(DESTDIR)$(PREFIX)/share/sinas/docs; done
 	install -d $(DESTDIR)$(UNITS)
 	sed 's|/usr/local/bin/sinas|$(PREFIX)/bin/sinas|' etc/sinas.service >$(DESTDIR)$(UNITS)/sinas.service
 	install -m 644 etc/sinas.socket $(DESTDIR)$(UNITS)/sinas.socket
