@@ -252,6 +252,7 @@ static void conn_free(struct conn *c)
     list_remove(&c->dirty);
     stream_free(c);
     req_free(c->req);
+    c->req = NULL;
     req_free(c->held);
     free(c->body);
     buf_fini(&c->in);

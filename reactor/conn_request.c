@@ -351,7 +351,8 @@ void conn_answer(struct conn *c)
 
     c->closes |= c->pool->server->is_draining;
     answer_head(c->pool, r, ANSWER_SIZED, c->closes, &c->out);
-    answer_log(c->pool, r);
+    if (!c->is_refusal) /* a flood of connections is counted, not logged */
+        answer_log(c->pool, r);
     c->req = NULL;
     r->conn = NULL;
     if (answer_has_body(r) && buf_size(&r->answer) > CONN_HELD_BYTES) {

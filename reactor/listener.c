@@ -51,19 +51,16 @@ static void refuse(struct conn_pool *pool, int fd, const struct addr *from)
 void conn_open(struct conn_pool *pool, int fd, const struct sockaddr *from)
 {
     struct addr addr = addr_of(from);
+    bool is_trusted = addr_nets_have(&pool->trusted, &addr);
     struct conn *c;
 
-    if (pool->count >= pool->options.max) {
+    if (pool->count >= pool->options.max ||
+        (!is_trusted && source_connections(&pool->sources, &addr) >= pool->options.per_address_max)) {
         refuse(pool, fd, &addr);
         return;
     }
     c = conn_new(pool, fd, &addr, false);
-    c->source->is_trusted = addr_nets_have(&pool->trusted, &addr);
-    if (!c->source->is_trusted && c->source->connections > pool->options.per_address_max) {
-        pool->stats.refused++;
-        conn_refuse(c, 503);
-        return;
-    }
+    c->source->is_trusted = is_trusted;
     pool->stats.accepted++;
     conn_settle(c);
 }

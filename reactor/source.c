@@ -53,21 +53,42 @@ static void sources_grow(struct sources *s)
     free(old);
 }
 
-struct source *source_get(struct sources *s, const struct addr *a)
+static struct source *source_find(const struct sources *s, const struct addr *a)
 {
-    struct source **bucket = source_bucket(s, a);
-    struct source *source = *bucket;
+    struct source *source = *source_bucket(s, a);
 
     while (source != NULL && !addr_eq(&source->addr, a))
         source = source->next;
-    if (source == NULL) {
-        source = mem_zalloc(sizeof(*source));
-        source->addr = *a;
-        source->next = *bucket;
-        *bucket = source;
-        if (++s->count > s->buckets_count)
-            sources_grow(s);
-    }
+    return source;
+}
+
+unsigned source_connections(const struct sources *s, const struct addr *a)
+{
+    const struct source *source = source_find(s, a);
+
+    return source != NULL ? source->connections : 0;
+}
+
+static struct source *source_new(struct sources *s, const struct addr *a)
+{
+    struct source *source = mem_zalloc(sizeof(*source));
+    struct source **bucket;
+
+    if (++s->count > s->buckets_count)
+        sources_grow(s);
+    bucket = source_bucket(s, a);
+    source->addr = *a;
+    source->next = *bucket;
+    *bucket = source;
+    return source;
+}
+
+struct source *source_get(struct sources *s, const struct addr *a)
+{
+    struct source *source = source_find(s, a);
+
+    if (source == NULL)
+        source = source_new(s, a);
     source->connections++;
     return source;
 }

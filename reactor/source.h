@@ -21,6 +21,8 @@ struct sources {
 void sources_init(struct sources *s);
 void sources_fini(struct sources *s);
 
+/* How many connections it has. */
+unsigned source_connections(const struct sources *s, const struct addr *a);
 /* The object of an address, with one connection more; put it back when that one ends. */
 struct source *source_get(struct sources *s, const struct addr *a);
 void source_put(struct sources *s, struct source *source);

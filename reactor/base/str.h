@@ -43,7 +43,7 @@ static inline bool str_eq(struct str a, struct str b)
 static inline struct str str_from_offset(struct str s, size_t offset)
 {
     assert(offset <= s.n);
-    return (struct str){s.p + offset, s.n - offset};
+    return (struct str){offset != 0 ? s.p + offset : s.p, s.n - offset}; /* NULL + 0 is undefined in C */
 }
 
 static inline struct str str_head(struct str s, size_t n)

@@ -351,6 +351,20 @@ TEST(conn_incomplete_requests_end_with_their_client)
     fixture_stop();
 }
 
+TEST(conn_reset_in_a_body_frees_it)
+{
+    struct client c;
+
+    fixture_start(NULL);
+    client_open_tcp(&c);
+    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nhe");
+    client_reset(&c);
+    fixture_turns();
+    CHECK_INT(conn_pool_count(fixture.server.conns), 0);
+    CHECK_INT(stats().incoming_bytes, 0);
+    fixture_stop();
+}
+
 /* ---- limits ---- */
 
 static void few_connections(struct conn_options *o)
