@@ -13,6 +13,7 @@ struct server {
     struct redis *redis;
     struct route_table *routes;
     struct conn_pool *conns;
+    struct channels *channels; /* live event streams */
     /*
      * Runs in the request's task once its body is there: credential, rule, body
      * checks, handler (handlers/dispatch.c). Leaves the answer in r.

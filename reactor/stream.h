@@ -44,6 +44,9 @@ MUST_USE int stream_begin(struct req *r, struct stream_sink *s);
 /* Queues a hold of t; sent at the end of the turn as one chunk. Nothing happens on a closed sink. */
 void stream_send(struct stream_sink *s, struct stream_text *t);
 
+/* Bytes that wait to be sent; 0 on a closed sink. For feeders that can wait. */
+size_t stream_queued(const struct stream_sink *s);
+
 /* No more will come: the response ends when all is sent; the connection is kept alive. on_close is not called any more. */
 void stream_end(struct stream_sink *s);
 
