@@ -45,22 +45,44 @@ create table messages (
 create index messages_newest on messages (created_at desc, id);
 create index messages_tool_call on messages (chat_id, tool_call_id) where tool_call_id is not null;
 
--- The running turn of a chat: its lock, and what a survivor needs to end it.
--- node_id refers to nodes without a foreign key: a node's row may go first.
+-- What goes over the wire (§3.2, §3.3). row_to_json() writes no blanks and leaves json columns as they are.
+create function chat_body(c chats, email text) returns text
+language sql stable parallel safe
+return (select row_to_json(x)::text from (
+            select c.id, c.user_id, email as user_email, c.agent_id, c.agent_namespace, c.agent_name, c.title,
+                   c.archived, c.session_key, wire_ts(c.expires_at) as expires_at, c.keep_alive, c.active_channel_id,
+                   wire_ts(c.created_at) as created_at, wire_ts(c.updated_at) as updated_at,
+                   wire_ts(c.last_message_at) as last_message_at) x);
+
+create function message_body(m messages) returns text
+language sql stable parallel safe
+return (select row_to_json(x)::text from (
+            select m.id, m.chat_id, m.role, m.content, m.tool_calls, m.tool_call_id, m.name,
+                   wire_ts(m.created_at) as created_at) x);
+
+-- The last turn of a chat: while it runs (ended_at is null) the row is the chat's
+-- lock and tells a survivor what to end; afterwards it says which terminal event its channel must have,
+-- until the next turn takes the row. node_id refers to nodes without a foreign
+-- key: a node's row may go first. generation counts the reactors of a node: all but its
+-- newest are dead.
 create table turns (
     chat_id uuid primary key references chats on delete cascade,
     channel_id uuid not null,
     node_id uuid not null,
-    lease_expires_at timestamptz not null,
+    generation int not null,
     round int not null default 0 check (round >= 0),
     user_id uuid not null references users on delete cascade,
-    api_key_id uuid references api_keys on delete cascade,
-    started_at timestamptz not null default now()
-);
+    api_key_id uuid references api_keys on delete set null,
+    started_at timestamptz not null default now(),
+    cancel_at timestamptz,
+    ended_at timestamptz,
+    error text
+) with (fillfactor = 80);
 
 create unique index turns_channel on turns (channel_id);
-create index turns_lease on turns (lease_expires_at);
-create index turns_node on turns (node_id);
+create index turns_open on turns (node_id) where ended_at is null;
+create index turns_user on turns (user_id);
+create index turns_api_key on turns (api_key_id);
 
 -- A tool call that waits for a person. All of one assistant message are decided together.
 create table pending_approvals (
