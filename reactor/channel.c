@@ -465,14 +465,19 @@ bool channel_is_resumable(const struct channel *ch)
 
 /* ---- subscribers of a channel in memory ---- */
 
+static void channel_is_left(struct channel *ch)
+{
+    if (list_is_empty(&ch->subscribers) && !ch->is_ended && ch->on_unwatched != NULL)
+        ch->on_unwatched(ch->arg);
+}
+
 static void on_subscriber_close(struct stream_sink *sink)
 {
     struct subscriber *s = container_of(sink, struct subscriber, sink);
     struct channel *ch = s->channel;
 
     subscriber_free(s);
-    if (ch != NULL && list_is_empty(&ch->subscribers) && !ch->is_ended && ch->on_unwatched != NULL)
-        ch->on_unwatched(ch->arg);
+    channel_is_left(ch);
 }
 
 static struct subscriber *subscriber_new(struct event_id after)
@@ -527,6 +532,7 @@ int channel_subscribe(struct req *r, struct channel *ch, struct event_id after)
     }
     if (s->sink.conn == NULL) { /* HEAD, or gone already */
         subscriber_free(s);
+        channel_is_left(ch);
         return 0;
     }
     channel_attach(ch, s);
