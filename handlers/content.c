@@ -16,19 +16,18 @@ static enum part_type part_type(const struct json *part)
 }
 
 /* One part under check; the first thing wrong with it is said in error. */
-struct check {
-    struct arena *arena;
+struct part_check {
     const struct json *part;
-    size_t index;
+    ssize_t index;
     struct content_error *error;
 };
 
-static int refuse(struct check *c, const char *member, const char *type, const char *msg, const struct json *input)
+static int refuse(struct part_check *c, const char *member, const char *type, const char *msg, const struct json *input)
 {
     c->error->type = type;
     c->error->msg = str_from(msg);
-    c->error->loc = member != NULL ? arena_strf(c->arena, ",%zu,\"%s\"", c->index, member)
-                                   : arena_strf(c->arena, ",%zu", c->index);
+    c->error->index = c->index;
+    c->error->member = member;
     c->error->input = input;
     return -EINVAL;
 }
@@ -45,7 +44,7 @@ static bool text_is_storable(struct str text)
     return str_find_byte(text, '\0') < 0;
 }
 
-static int check_text(struct check *c, const char *member, bool is_required)
+static int check_text(struct part_check *c, const char *member, bool is_required)
 {
     const struct json *v = json_get(c->part, str_from(member));
 
@@ -73,7 +72,7 @@ static bool is_format(struct str format)
     return true;
 }
 
-static int check_image(struct check *c)
+static int check_image(struct part_check *c)
 {
     static const char *const details[] = {"low", "high", "auto"};
     const struct json *detail = json_get(c->part, STR("detail"));
@@ -95,7 +94,7 @@ static int check_image(struct check *c)
     return 0;
 }
 
-static int check_audio(struct check *c)
+static int check_audio(struct part_check *c)
 {
     if (check_text(c, "format", true) < 0 || check_text(c, "data", false) < 0 || check_text(c, "url", false) < 0)
         return -EINVAL;
@@ -107,7 +106,7 @@ static int check_audio(struct check *c)
     return 0;
 }
 
-static int check_file(struct check *c)
+static int check_file(struct part_check *c)
 {
     static const char *const members[] = {"file_data", "file_url", "file_id", "filename", "mime_type"};
 
@@ -120,7 +119,7 @@ static int check_file(struct check *c)
     return 0;
 }
 
-static int check_part(struct check *c)
+static int check_part(struct part_check *c)
 {
     if (json_is(c->part, JSON_STRING))
         return text_is_storable(json_text(c->part))
@@ -223,9 +222,9 @@ static struct str write_parts(struct arena *a, const struct json *parts, bool st
 int content_parse(struct arena *a, const struct json *value, bool strip_inline, struct content *content,
                   struct content_error *error)
 {
-    struct check c = {.arena = a, .error = error};
+    struct part_check c = {.error = error};
 
-    *error = (struct content_error){.loc = STR(""), .input = value};
+    *error = (struct content_error){.index = -1, .input = value};
     if (json_is(value, JSON_STRING)) {
         *content = (struct content){.stored = json_text(value), .live = json_text(value)};
         if (text_is_storable(content->stored))

@@ -16,7 +16,8 @@ struct content {
 struct content_error {
     const char *type;         /* of spec 10 §1.6 */
     struct str msg;
-    struct str loc;           /* JSON items behind "content", each with a leading comma: ,0,"text" */
+    ssize_t index;            /* of the part, -1: the content itself */
+    const char *member;       /* of the part, or NULL */
     const struct json *input;
 };
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "core/child.h"
+#include "handlers/app.h"
 #include "sql.h"
 
 enum {
@@ -228,11 +229,15 @@ static void turn_say_end(struct turn *t)
 /* One attempt to store the end. 1 stored, 0 the turn is not ours any more, negative: not now. */
 static int turn_store_once(struct req *r, struct turn *t, struct str *message)
 {
-    struct str usage = arena_strf(&t->arena, "[" STR_FMT "]", STR_ARG(buf_str(&t->usage)));
-    struct str partial = buf_size(&t->text) != 0 ? buf_str(&t->text) : STR_NONE;
+    const struct sql_turn_end_params params = {
+        .channel_id = str_from(t->channel_id),
+        .partial = buf_size(&t->text) != 0 ? buf_str(&t->text) : STR_NONE,
+        .content = t->content_final,
+        .error = t->kind == TURN_COMPLETED ? STR_NONE : t->error,
+        .usage = arena_strf(&t->arena, "[" STR_FMT "]", STR_ARG(buf_str(&t->usage))),
+    };
     struct rows rows;
-    int rc = sql_turn_end_await(r, &rows, str_from(t->channel_id), partial, t->content_final,
-                                t->kind == TURN_COMPLETED ? STR_NONE : t->error, usage);
+    int rc = sql_turn_end_await(r, &rows, &params);
 
     if (rc < 0)
         return rc;
@@ -282,7 +287,7 @@ static void turn_end_main(struct req *r, void *arg)
 static void turn_stopped(struct turn *t)
 {
     t->kind = TURN_STOPPED;
-    t->status = 503;
+    t->status = t->stop == TURN_STOP_SHUTDOWN ? 503 : 409;
     t->error = t->stop == TURN_STOP_SHUTDOWN ? STR("The server is shutting down") : str_from(TURN_INTERRUPTED);
     t->content_final = STR_NONE;
 }
@@ -370,6 +375,7 @@ static struct turn *turn_new(struct turns *all, const struct turn_options *o)
 {
     struct turn *t = mem_zalloc(sizeof(*t));
     const struct record *context = o->context;
+    const struct uuid channel_id = uuid_new();
 
     t->all = all;
     arena_init(&t->arena);
@@ -378,7 +384,7 @@ static struct turn *turn_new(struct turns *all, const struct turn_options *o)
     list_init(&t->successors);
     buf_init(&t->text);
     buf_init(&t->usage);
-    uuid_new(t->channel_id);
+    uuid_write(t->channel_id, &channel_id);
     memcpy(t->chat_id, o->chat_id.p, 36);
     t->user_id = arena_str(&t->arena, o->user_id);
     t->api_key_id = arena_str(&t->arena, o->api_key_id);
@@ -408,7 +414,7 @@ static struct turn *turn_new(struct turns *all, const struct turn_options *o)
 static int turn_await(struct req *r, const struct turn_options *options, struct turn_result *result,
                       char channel_id[37])
 {
-    struct turns *all = r->server->turns;
+    struct turns *all = r->server->app->turns;
     struct turn_waiter w = {.arena = &r->arena, .result = result};
     int rc;
 

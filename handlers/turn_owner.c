@@ -7,6 +7,7 @@
 #include "handlers/turn_state.h"
 
 #include "base/log.h"
+#include "handlers/app.h"
 #include "sql.h"
 
 enum {
@@ -107,6 +108,7 @@ static int orphan_end(struct req *r, struct str channel_id, bool is_ended, struc
 
     if (!is_ended) {
         struct str text = STR_NONE;
+        struct sql_turn_end_params params = {.channel_id = channel_id, .usage = STR("[]")};
         struct rows rows;
 
         if (redis_is_up(r->server->redis)) {
@@ -115,7 +117,9 @@ static int orphan_end(struct req *r, struct str channel_id, bool is_ended, struc
                 return rc;
         }
         error = str_from(TURN_LOST);
-        rc = sql_turn_end_await(r, &rows, channel_id, text.n != 0 ? text : STR_NONE, error, error, STR("[]"));
+        params.partial = text.n != 0 ? text : STR_NONE;
+        params.content = params.error = error;
+        rc = sql_turn_end_await(r, &rows, &params);
         if (rc < 0)
             return rc;
         log_info("turn", "ended the turn of a dead reactor on channel " STR_FMT, STR_ARG(channel_id));
@@ -158,7 +162,7 @@ int turn_end_dead_await(struct req *r, struct turns *all, struct str chat_id)
 
 int turn_settle_channel(struct req *r, struct str channel_id)
 {
-    struct turns *all = r->server->turns;
+    struct turns *all = r->server->app->turns;
     struct str chat_id;
     struct rows rows;
     int rc = channel_binding_await(r, channel_id, &chat_id);
