@@ -6,22 +6,16 @@
 
 struct auth_cache;
 struct limits;
-<<<<<<< HEAD
 struct mail_pool;
-=======
 struct llm_pool;
 struct turns;
->>>>>>> a317e30 (handlers: chats, messages, invoke)
 
 struct app {
     struct auth_cache *auth;
     struct limits *limits; /* handlers/limit.h */
-<<<<<<< HEAD
     struct mail_pool *mail;
-=======
     struct llm_pool *llm;  /* handlers/llm_call.h */
     struct turns *turns;   /* handlers/turn.h */
->>>>>>> a317e30 (handlers: chats, messages, invoke)
 };
 
 /* Entry of the reactor process. */
