@@ -50,13 +50,13 @@ static const struct column chat_list_columns[] = {
     QUERY_SKIP,
     {"limit", COL_INT, .ge = "1", .le = "1000"}, /* absent: all */
 };
-static const struct body chat_list_query = BODY("ChatList", chat_list_columns);
+const struct body chat_list_query = BODY("ChatList", chat_list_columns);
 
 static const struct column messages_columns[] = {
     {"offset", COL_BIGINT, .ge = "0", .fallback = "0"},
     {"limit", COL_INT, .ge = "1", .le = "1000"},
 };
-static const struct body messages_query = BODY("MessageList", messages_columns);
+const struct body chat_messages_query = BODY("MessageList", messages_columns);
 
 static void last_id_check(struct check *c, const struct json *v)
 {
@@ -69,7 +69,7 @@ static void last_id_check(struct check *c, const struct json *v)
 static const struct column stream_columns[] = {
     {"last_id", COL_TEXT, .check = last_id_check},
 };
-static const struct body stream_query = BODY("ChatStream", stream_columns);
+const struct body chat_stream_query = BODY("ChatStream", stream_columns);
 
 void message_content_check(struct check *c, const struct json *v)
 {
@@ -200,7 +200,6 @@ int chat_list(struct req *r)
     struct str agent_name, agent_namespace = STR_NONE;
     struct rows rows;
 
-    TRY(query_check(r, &chat_list_query));
     agent_name = query_str(r, "agent");
     if (!str_is_none(agent_name))
         agent_namespace = str_cut(&agent_name, '/');
@@ -246,7 +245,6 @@ int chat_messages(struct req *r)
     struct rows rows;
     struct str id;
 
-    TRY(query_check(r, &messages_query));
     TRY(chat_id_param(r, &id));
     TRY(sql_chat_messages_await(r, &rows, id, auth_user_id(r), query_i64(r, "offset"), query_str(r, "limit")));
     if (rows.count == 0)
@@ -366,7 +364,6 @@ int chat_stream(struct req *r)
     struct rows rows;
     int rc;
 
-    TRY(query_check(r, &stream_query));
     TRY(chat_id_param(r, &id));
     TRY(chat_load(r, id, &rows));
     if (uuid_parse(channel_id, &uuid, &reason) < 0)

@@ -16,6 +16,7 @@ int chat_stream(struct req *r);         /* GET /chats/{id}/stream/{channel_id} *
 int agent_invoke(struct req *r);        /* POST /agents/{namespace}/{name}/invoke (invoke.c) */
 
 extern const struct body chat_create_body, chat_update_body, message_body, invoke_body;
+extern const struct body chat_list_query, chat_messages_query, chat_stream_query;
 
 /* ---- between chat.c and invoke.c ---- */
 
