@@ -528,12 +528,8 @@ int channel_subscribe(struct req *r, struct channel *ch, struct event_id after)
     subscribe_headers(r, str_from(ch->id), channel_is_resumable(ch));
     if (stream_begin(r, &s->sink) < 0) {
         subscriber_free(s);
-        return -1;
-    }
-    if (s->sink.conn == NULL) { /* HEAD, or gone already */
-        subscriber_free(s);
         channel_is_left(ch);
-        return 0;
+        return -ECANCELED;
     }
     channel_attach(ch, s);
     return 0;
@@ -794,9 +790,9 @@ int channel_replay(struct req *r, struct str id, struct event_id after, bool onl
     reader->base.sink.on_close = on_reader_close_in_task;
     if (stream_begin(r, &reader->base.sink) < 0) {
         reader_free(reader);
-        return -1;
+        return -ECANCELED;
     }
-    if (reader->base.sink.conn != NULL && reader_run_await(r, reader, id, settle) == 1)
+    if (r->head.method != HTTP_HEAD && reader_run_await(r, reader, id, settle) == 1)
         return 0;
     stream_end(&reader->base.sink);
     reader_free(reader);

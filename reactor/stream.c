@@ -232,6 +232,13 @@ void stream_send(struct stream_sink *sink, struct stream_text *t)
     conn_later(c);
 }
 
+size_t stream_queued(const struct stream_sink *sink)
+{
+    const struct conn *c = sink->conn;
+
+    return c != NULL && c->stream != NULL ? c->stream->bytes : 0;
+}
+
 void stream_end(struct stream_sink *sink)
 {
     struct conn *c = sink->conn;
