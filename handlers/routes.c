@@ -1,0 +1,61 @@
+/* The whole API. Rows of one path stand together; what a rule means is said in route.h. */
+#include "handlers/api_key.h"
+#include "handlers/app.h"
+#include "handlers/login.h"
+#include "handlers/role.h"
+#include "handlers/system.h"
+#include "handlers/user.h"
+
+#define AUTH_FLAGS (ROUTE_BODY_AUTH | ROUTE_NO_STORE)
+
+/* clang-format off */
+static const struct route routes[] = {
+    {HTTP_GET,  "/health",       RULE_PUBLIC, .handler = system_health, .flags = ROUTE_QUIET},
+    {HTTP_GET,  "/health/ready", RULE_PUBLIC, .handler = system_ready, .flags = ROUTE_QUIET},
+    {HTTP_GET,  "/info",         RULE_PUBLIC, .handler = system_info},
+
+    {HTTP_POST, "/auth/login",             RULE_PUBLIC,     .handler = login_begin,    .body = &login_body,        .flags = AUTH_FLAGS},
+    {HTTP_POST, "/auth/verify-otp",        RULE_PUBLIC,     .handler = login_verify,   .body = &login_verify_body, .flags = AUTH_FLAGS},
+    {HTTP_POST, "/auth/refresh",           RULE_PUBLIC,     .handler = login_refresh,  .body = &login_token_body,  .flags = AUTH_FLAGS},
+    {HTTP_POST, "/auth/logout",            RULE_PUBLIC,     .handler = login_logout,   .body = &login_token_body,  .flags = AUTH_FLAGS},
+    {HTTP_POST, "/auth/external-auth",     RULE_PUBLIC,     .handler = login_external,                             .flags = AUTH_FLAGS},
+    {HTTP_GET,  "/auth/me",                RULE_CREDENTIAL, .handler = login_me,                                   .flags = AUTH_FLAGS},
+    {HTTP_POST, "/auth/check-permissions", RULE_CREDENTIAL, .handler = login_check,    .body = &login_check_body,  .flags = AUTH_FLAGS},
+
+    {HTTP_POST,   "/api/v1/api-keys",      RULE_OBJECT, .handler = api_key_create, .body = &api_key_body, .flags = ROUTE_NO_STORE},
+    {HTTP_GET,    "/api/v1/api-keys",      RULE_OBJECT, .handler = api_key_list,   .flags = ROUTE_NO_STORE},
+    {HTTP_GET,    "/api/v1/api-keys/{id}", RULE_OBJECT, .handler = api_key_get,    .flags = ROUTE_NO_STORE},
+    {HTTP_DELETE, "/api/v1/api-keys/{id}", RULE_OBJECT, .handler = api_key_delete, .flags = ROUTE_NO_STORE},
+
+    {HTTP_GET, "/api/v1/permissions/reference",       RULE_CREDENTIAL, .handler = permission_reference},
+    {HTTP_GET, "/api/v1/roles/permissions/reference", RULE_CREDENTIAL, .handler = permission_reference},
+    {HTTP_GET, "/api/v1/roles/permissions/defaults",  RULE_FIXED, .permission = "sinas.roles.manage_permissions:all",
+     .refusal = "Not authorized to view role permissions", .handler = permission_defaults},
+
+    {HTTP_GET,    "/api/v1/users",      RULE_OBJECT, .handler = user_list},
+    {HTTP_POST,   "/api/v1/users",      RULE_OBJECT, .handler = user_create, .body = &user_create_body},
+    {HTTP_GET,    "/api/v1/users/{id}", RULE_OBJECT, .handler = user_get},
+    {HTTP_PATCH,  "/api/v1/users/{id}", RULE_OBJECT, .handler = user_update, .body = &user_update_body},
+    {HTTP_DELETE, "/api/v1/users/{id}", RULE_OBJECT, .handler = user_delete},
+
+    {HTTP_POST,   "/api/v1/roles",                          RULE_FIXED, .permission = "sinas.roles.create:own",
+     .handler = role_create, .body = &role_create_body},
+    {HTTP_GET,    "/api/v1/roles",                          RULE_OBJECT, .handler = role_list},
+    {HTTP_GET,    "/api/v1/roles/{name}",                   RULE_OBJECT, .handler = role_get},
+    {HTTP_PATCH,  "/api/v1/roles/{name}",                   RULE_OBJECT, .handler = role_update, .body = &role_update_body},
+    {HTTP_DELETE, "/api/v1/roles/{name}",                   RULE_OBJECT, .handler = role_delete},
+    {HTTP_GET,    "/api/v1/roles/{name}/members",           RULE_OBJECT, .handler = role_members},
+    {HTTP_POST,   "/api/v1/roles/{name}/members",           RULE_OBJECT, .handler = role_member_add, .body = &role_member_body},
+    {HTTP_DELETE, "/api/v1/roles/{name}/members/{user_id}", RULE_OBJECT, .handler = role_member_remove},
+    {HTTP_GET,    "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permissions},
+    {HTTP_POST,   "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_set,
+     .body = &role_permission_body},
+    {HTTP_DELETE, "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_delete},
+};
+/* clang-format on */
+
+const struct route *app_routes(size_t *count)
+{
+    *count = nelem(routes);
+    return routes;
+}
