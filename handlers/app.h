@@ -8,6 +8,7 @@ struct auth_cache;
 struct limits;
 struct mail_pool;
 struct llm_pool;
+struct periodic;
 struct turns;
 
 struct app {
@@ -16,6 +17,7 @@ struct app {
     struct mail_pool *mail;
     struct llm_pool *llm;  /* handlers/llm_call.h */
     struct turns *turns;   /* handlers/turn.h */
+    struct periodic *periodic;
 };
 
 /* Entry of the reactor process. */
@@ -23,6 +25,7 @@ int app_main(int argc, char **argv);
 
 /* Routes, dispatch and app of a server whose loop, db and redis stand. 0 or -errno. */
 MUST_USE int app_start(struct server *s);
+void app_drain(struct server *s);
 void app_stop(struct server *s);
 
 /* The whole API (routes.c). */

@@ -157,14 +157,12 @@ int login_begin(struct req *r)
     return reply_written(r, 200);
 }
 
-void login_purge(struct req *r, void *unused UNUSED)
+void login_purge(struct req *r)
 {
     struct rows rows;
 
-    while (task_sleep_await(3600 * 1000) == 0) {
-        if (sql_otp_purge_await(r, &rows) < 0)
-            log_warn("login", "expired codes could not be deleted");
-    }
+    if (sql_otp_purge_await(r, &rows) < 0)
+        log_warn("login", "expired codes could not be deleted");
 }
 
 /* ---- sessions ---- */

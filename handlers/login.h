@@ -17,7 +17,7 @@ int login_external(struct req *r);   /* POST /auth/external-auth */
 /* What is behind the '@'. */
 struct str login_domain(struct str email);
 
-/* Expired and used codes, once an hour, for as long as the server runs. */
-void login_purge(struct req *r, void *unused);
+/* Deletes expired and used codes. */
+void login_purge(struct req *r);
 
 #endif

@@ -1,5 +1,6 @@
 #include "handlers/periodic.h"
 
+#include "handlers/login.h"
 #include "sql.h"
 
 enum {
@@ -31,6 +32,7 @@ static const struct periodic_job {
     void (*run)(struct req *r);
 } jobs[] = {
     {"deletion of expired chats", 60, delete_expired_chats},
+    {"purge of one-time codes", 3600, login_purge},
     {"deletion of dead nodes", 3600, delete_dead_nodes},
 };
 

@@ -1,11 +1,13 @@
 /* The whole API. Rows of one path stand together; what a rule means is said in route.h. */
 #include "handlers/api_key.h"
 #include "handlers/app.h"
+#include "handlers/chat.h"
 #include "handlers/login.h"
 #include "handlers/role.h"
 #include "handlers/system.h"
 #include "handlers/user.h"
 
+#define CHAT "sinas.agents/{namespace}/{name}.chat:own"
 #define AUTH_FLAGS (ROUTE_BODY_AUTH | ROUTE_NO_STORE)
 
 /* clang-format off */
@@ -51,6 +53,21 @@ static const struct route routes[] = {
     {HTTP_POST,   "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_set,
      .body = &role_permission_body},
     {HTTP_DELETE, "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_delete},
+
+    {HTTP_POST,   "/agents/{namespace}/{name}/chats",  RULE_PATH, .permission = CHAT, .handler = chat_create, .body = &chat_create_body},
+    {HTTP_POST,   "/agents/{namespace}/{name}/invoke", RULE_PATH, .permission = CHAT, .handler = agent_invoke, .body = &invoke_body,
+     .flags = ROUTE_BODY_LARGE},
+    {HTTP_GET,    "/chats",                          RULE_OBJECT, .handler = chat_list, .query = &chat_list_query},
+    {HTTP_GET,    "/chats/{id}",                     RULE_OBJECT, .handler = chat_get},
+    {HTTP_PUT,    "/chats/{id}",                     RULE_OBJECT, .handler = chat_update, .body = &chat_update_body},
+    {HTTP_DELETE, "/chats/{id}",                     RULE_OBJECT, .handler = chat_delete},
+    {HTTP_GET,    "/chats/{id}/messages",            RULE_OBJECT, .handler = chat_messages, .query = &chat_messages_query},
+    {HTTP_POST,   "/chats/{id}/messages",            RULE_OBJECT, .handler = chat_message_send, .body = &message_body,
+     .flags = ROUTE_BODY_LARGE},
+    {HTTP_POST,   "/chats/{id}/messages/stream",     RULE_OBJECT, .handler = chat_message_stream, .body = &message_body,
+     .flags = ROUTE_BODY_LARGE | ROUTE_STREAM},
+    {HTTP_GET,    "/chats/{id}/stream/{channel_id}", RULE_OBJECT, .handler = chat_stream, .query = &chat_stream_query,
+     .flags = ROUTE_STREAM},
 };
 /* clang-format on */
 

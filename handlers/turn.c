@@ -12,7 +12,7 @@ enum {
     LOCK_POLL_MS = 100,       /* while another node holds a chat */
     STORE_RETRY_MS = 200,     /* while PostgreSQL is away */
     STORE_ANNOUNCE_MS = 5000, /* then clients hear that the end could not be stored */
-    GRACE_MS = 7000           /* of running turns at SIGTERM; the process has 10 s */
+    GRACE_MS = SERVER_DRAIN_MS - 1500 /* of running turns at SIGTERM; then they have time to be stored */
 };
 
 static const char TURN_INTERRUPTED[] = "Job cancelled";
@@ -178,18 +178,10 @@ static void turn_locked(struct turn *t)
 
 static void turn_free(struct turn *t)
 {
-    struct turns *all = t->all;
-
     buf_fini(&t->text);
     buf_fini(&t->usage);
     arena_fini(&t->arena);
     free(t);
-    if (all->on_idle != NULL && turns_count(all) == 0) {
-        void (*on_idle)(void *arg) = all->on_idle;
-
-        all->on_idle = NULL;
-        on_idle(all->arg);
-    }
 }
 
 /* The chat is free for the next turn, here and in PostgreSQL. */
@@ -502,14 +494,8 @@ static void on_grace_end(struct ev_loop *ev UNUSED, ev_timer *w, int revents UNU
         turn_stop(t, TURN_STOP_SHUTDOWN);
 }
 
-void turns_drain(struct turns *all, void (*on_idle)(void *arg), void *arg)
+void turns_drain(struct turns *all)
 {
-    if (turns_count(all) == 0) {
-        on_idle(arg);
-        return;
-    }
-    all->on_idle = on_idle;
-    all->arg = arg;
     ev_timer_init(&all->grace, on_grace_end, GRACE_MS / 1000.0, 0);
     ev_timer_start(all->server->loop.ev, &all->grace);
 }

@@ -22,8 +22,8 @@ struct turn;
 struct turns *turns_new(struct server *s);
 /* Starts ending what dead reactors left, and renewing the lease while turns run. */
 void turns_start(struct turns *all);
-/* SIGTERM: running turns may finish until their grace ends, then they are stopped. on_idle(arg) when none is left. */
-void turns_drain(struct turns *all, void (*on_idle)(void *arg), void *arg);
+/* SIGTERM: running turns may finish until their grace ends, then they are stopped. */
+void turns_drain(struct turns *all);
 void turns_free(struct turns *all);
 unsigned turns_count(const struct turns *all);
 

@@ -203,5 +203,5 @@ static void turns_start_main(struct req *r, void *arg)
 
 void turns_start(struct turns *all)
 {
-    (void)req_spawn(all->server, "turns of the dead", turns_start_main, all);
+    (void)req_spawn_service(all->server, "turns of the dead", turns_start_main, all);
 }

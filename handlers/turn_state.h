@@ -24,8 +24,6 @@ struct turns {
     bool is_renewing;
     ev_timer lease;        /* runs while turns run */
     ev_timer grace;        /* of draining */
-    void (*on_idle)(void *arg);
-    void *arg;
 };
 
 struct turn {

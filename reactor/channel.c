@@ -57,6 +57,7 @@ struct channels {
     struct server *server;
     struct table by_id;
     struct list list;
+    struct list readers;
     ev_timer sweep; /* runs only while there are channels */
     struct stream_text *ping;
 };
@@ -364,6 +365,7 @@ struct channels *channels_new(struct server *s)
     all->server = s;
     table_init(&all->by_id);
     list_init(&all->list);
+    list_init(&all->readers);
     ev_timer_init(&all->sweep, on_sweep, SWEEP_S, SWEEP_S);
     all->ping = stream_text_new(STR("event: ping\r\ndata: \r\n\r\n"));
     return all;
@@ -672,6 +674,7 @@ static void reader_free(struct reader *reader)
 {
     if (reader->follower != NULL)
         redis_follow_stop(reader->follower);
+    list_remove(&reader->base.link);
     free(reader);
 }
 
@@ -724,6 +727,7 @@ static void reader_follow(struct req *r, struct reader *reader, struct str id)
     char after[EVENT_ID_TEXT];
 
     reader->base.sink.on_close = on_reader_close;
+    list_append(&r->server->channels->readers, &reader->base.link);
     reader->follower = redis_follow(r->server->redis, stream_key(&r->arena, id),
                                     event_id_text(after, reader->base.last), on_followed_entry, on_follow_lost, reader);
 }
@@ -742,6 +746,14 @@ static int replay_start(struct req *r, struct str id, bool only_new, struct even
         event_id_parse(answer.items[0].items[0].text, after) < 0)
         *after = EVENT_ID_ZERO;
     return 0;
+}
+
+void channels_drain(struct channels *all)
+{
+    list_each (reader, &all->readers, struct reader, base.link) {
+        stream_end(&reader->base.sink);
+        reader_free(reader);
+    }
 }
 
 /* Sends all that exists. 1: the channel goes on and the reader was handed over; 0: over. */

@@ -47,6 +47,8 @@ struct channels;
 
 struct channels *channels_new(struct server *s);
 void channels_free(struct channels *all);
+/* SIGTERM: clients that follow channels of other nodes are sent away and come back, by their last event id. */
+void channels_drain(struct channels *all);
 
 struct channel_options {
     struct str id, chat_id, user_id;

@@ -2,6 +2,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "handlers/app.h"
 #include "workers/llm.h"
 #include "workers/outbound.h"
 
@@ -28,6 +29,11 @@ enum { PROCESS_BACKOFF_FIRST_MS = 100, PROCESS_BACKOFF_MAX_MS = 2000 };
 /* Four words in front (process_arguments), 2 per option, and NULL. */
 enum { PROCESS_ARGS_MAX = 4 + 1 + 2 * (4 + CHILD_LISTENERS_MAX + CHILD_WORKERS_MAX) + 1 };
 
+static unsigned reactor_instances(void)
+{
+    return (unsigned)conf.uvicorn_workers;
+}
+
 static unsigned llm_instances(void)
 {
     return (unsigned)conf.llm_workers;
@@ -39,6 +45,7 @@ static unsigned one_instance(void)
 }
 
 const struct process processes[] = {
+    {"reactor", app_main, reactor_instances, PROCESS_LISTENS_TCP, true},
     {"llm", llm_main, llm_instances, PROCESS_LISTENS_UNIX, true},
     {"outbound", outbound_main, one_instance, PROCESS_LISTENS_UNIX, true},
 };

@@ -32,6 +32,7 @@ struct pg {
     struct list ready_waiters;
     ev_timer reap; /* runs while there are more idle connections than are kept */
     bool is_up;
+    bool is_known_down; /* and said so: the first attempt may fail too */
     bool is_plain; /* the server (a pooler) takes no options at connection */
     bool is_closing;
     char *url;
@@ -113,9 +114,10 @@ static void db_dispatch(struct pg *db)
 
 static void db_set_up(struct pg *db, bool is_up, const char *text)
 {
-    if (db->is_closing || is_up == db->is_up)
+    if (db->is_closing || (is_up == db->is_up && (is_up || db->is_known_down)))
         return;
     db->is_up = is_up;
+    db->is_known_down = !is_up;
     if (is_up) {
         log_info("pg", "connected");
         list_each (w, &db->ready_waiters, struct ready_waiter, link)
