@@ -298,9 +298,10 @@ static void member_ask(struct member *m)
 {
     int64_t now = now_ms();
 
-    if (m->asked_ms != 0 && now - m->asked_ms >= SUPERVISOR_SILENCE_MS) {
+    /* Half a period of tolerance: the timer may be early by a little. */
+    if (m->asked_ms != 0 && now - m->asked_ms >= SUPERVISOR_SILENCE_MS - SUPERVISOR_PING_MS / 2) {
         log_error("supervisor", "%s[%d] is silent for %d s", m->title, (int)m->pid,
-                  (int)((now - m->asked_ms) / 1000));
+                  (int)((now - m->asked_ms + 500) / 1000));
         member_signal(m, SIGKILL);
         return;
     }
