@@ -98,7 +98,6 @@ static void row_add(struct node *root, const struct route *row)
     struct node *n = root;
     unsigned segments = 0, params = 0;
 
-    row_check(row);
     while (rest.n != 0) {
         struct str segment = str_cut(&rest, '/');
         bool is_param = segment_is_param(segment);
@@ -123,8 +122,10 @@ struct route_table *route_table_new(const struct route *routes, size_t count)
 {
     struct route_table *t = mem_zalloc(sizeof(*t));
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        row_check(&routes[i]);
         row_add(&t->root, &routes[i]);
+    }
     return t;
 }
 

@@ -105,6 +105,30 @@ static int get_events(struct req *r)
     return stream_begin(r, &sub->sink);
 }
 
+/* Goes on after it has begun the stream: the stream may end before its task does. */
+static int get_busy_events(struct req *r)
+{
+    int rc = get_events(r);
+
+    if (rc == 0)
+        rc = completion_await(&fixture.gate, "the test", TASK_FOREVER);
+    if (rc < 0)
+        fixture.cancelled++;
+    fixture.finished++;
+    return rc;
+}
+
+/* Begins the stream late, when the client may have gone. */
+static int get_late_events(struct req *r)
+{
+    int rc = completion_uncancelled_await(&fixture.gate, "the test", TASK_FOREVER);
+
+    if (rc == 0)
+        rc = get_events(r);
+    fixture.cancelled += rc == -ECANCELED;
+    return rc;
+}
+
 #define ROW(verb, text, fn, bits) {.method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = fn, .flags = bits}
 
 static const struct route rows[] = {
@@ -121,6 +145,9 @@ static const struct route rows[] = {
     ROW(GET, "/nothing", get_nothing, 0),
     ROW(GET, "/unsafe", get_unsafe, ROUTE_FRAMEABLE),
     ROW(GET, "/events", get_events, ROUTE_STREAM | ROUTE_QUIET),
+    ROW(GET, "/busy", get_busy_events, ROUTE_STREAM),
+    ROW(GET, "/late", get_late_events, ROUTE_STREAM),
+    ROW(POST, "/config", post_echo, ROUTE_BODY_CONFIG),
 };
 
 static void dispatch(struct req *r)
@@ -132,6 +159,8 @@ static void dispatch(struct req *r)
 static void admit(struct req *r)
 {
     fixture.admitted++;
+    if (fixture.lowers)
+        r->body_bytes_max = 3;
     if (fixture.refuses)
         (void)fail(r, 401, "Not authenticated");
 }
@@ -155,7 +184,7 @@ void fixture_start(void (*configure)(struct conn_options *o))
     log_init("unit", LOG_ERROR);
     fixture.dispatched = fixture.admitted = fixture.cancelled = fixture.finished = 0;
     fixture.subscribers_count = 0;
-    fixture.refuses = false;
+    fixture.refuses = fixture.lowers = false;
     fixture.body_size = 0;
     completion_init(&fixture.gate);
     fixture.options = (struct conn_options){

@@ -20,6 +20,7 @@ struct fixture {
     unsigned dispatched, admitted, cancelled, finished;
     struct completion gate; /* what /park waits for */
     bool refuses;           /* admit answers 401 */
+    bool lowers;            /* admit allows three bytes */
     struct subscriber subscribers[SUBSCRIBERS_MAX];
     unsigned subscribers_count;
     char body[2000]; /* of the last POST */

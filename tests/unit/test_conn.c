@@ -85,6 +85,8 @@ static const struct {
      "{\"detail\":\"Request body too large\"}"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", 400, "{\"detail\":\"Bad Request\"}"},
     {"POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
+    {"POST /config HTTP/1.1\r\nHost: a\r\nContent-Length: 33554433\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
+    {"POST /config HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, "hi"},
     {"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"},
     {"PUT /items/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"},
@@ -381,6 +383,31 @@ TEST(conn_asks_before_it_reads_a_long_body)
     CHECK(client_is_closed(&c));
     CHECK_INT(fixture.dispatched, 3);
     client_close(&c);
+    fixture_stop();
+}
+
+TEST(conn_admission_may_lower_the_limit)
+{
+    struct client c;
+
+    fixture_start(NULL);
+    fixture_admit();
+    fixture.lowers = true;
+    client_open(&c);
+    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    CHECK_INT(client_answer(a, &c).status, 413);
+    client_close(&c);
+    client_open(&c);
+    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    CHECK_INT(client_answer(a, &c).status, 200);
+    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n");
+    CHECK_INT(client_answer(a, &c).status, 413);
+    client_close(&c);
+    client_open(&c);
+    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_close(&c);
+    fixture_turns();
+    CHECK_INT(conn_pool_count(fixture.server.conns), 0);
     fixture_stop();
 }
 

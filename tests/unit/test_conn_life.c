@@ -196,11 +196,13 @@ TEST(conn_does_not_work_ahead_of_a_client_that_does_not_read)
     fixture_start(NULL);
     client_open(&c);
     buf_init_arena(&all, a);
-    for (int i = 0; i < 1000; i++)
-        buf_addf(&all, GET("/hello"));
-    client_send(&c, str_head(buf_str(&all), 30000));
+    for (int i = 0; i < 100; i++)
+        buf_addf(&all, GET("/big"));
+    client_send(&c, buf_str(&all));
     fixture_turns();
-    CHECK(fixture.dispatched < 1000);
+    CHECK_INT(fixture.dispatched, 1);
+    CHECK_INT(client_answer(a, &c).body.n, 4000000);
+    CHECK(fixture.dispatched <= 3);
     client_close(&c);
     fixture_stop();
 }
@@ -378,6 +380,11 @@ static void few_per_address(struct conn_options *o)
     o->trusted_proxies = STR("");
 }
 
+static void few_per_trusted_address(struct conn_options *o)
+{
+    o->per_address_max = 3;
+}
+
 static void refusal_check(struct arena *a, void (*configure)(struct conn_options *o))
 {
     struct client c[4];
@@ -411,13 +418,46 @@ TEST(conn_refuses_more_than_its_limits)
     refusal_check(a, few_per_address);
 }
 
+static void one_connection(struct conn_options *o)
+{
+    o->max = 1;
+}
+
+TEST(conn_refuses_a_flood_at_once)
+{
+    static struct client c[CONN_REFUSING_MAX + 2];
+
+    fixture_start(one_connection);
+    for (size_t i = 0; i < nelem(c); i++)
+        client_open(&c[i]);
+    for (size_t i = 1; i < nelem(c); i++)
+        CHECK_INT(client_answer(a, &c[i]).status, 503);
+    CHECK_INT(conn_pool_count(fixture.server.conns), CONN_REFUSING_MAX + 1);
+    CHECK_INT(stats().refused, CONN_REFUSING_MAX + 1);
+    for (size_t i = 0; i < nelem(c); i++)
+        client_close(&c[i]);
+    fixture_stop();
+}
+
+TEST(conn_pool_needs_good_options)
+{
+    const struct conn_options bad = {.max = 1, .trusted_proxies = STR("proxy.example")};
+    int pair[2];
+
+    fixture_start(NULL);
+    CHECK(conn_pool_new(&fixture.server, &bad) == NULL);
+    CHECK_INT(pipe2(pair, O_CLOEXEC), 0);
+    (void)close(pair[0]);
+    CHECK_INT(conn_pool_listen(fixture.server.conns, pair[0]), -EBADF);
+    (void)close(pair[1]);
+    fixture_stop();
+}
+
 TEST(conn_trusted_proxies_may_open_many)
 {
     struct client c[4];
 
-    fixture_start(few_per_address);
-    fixture_stop();
-    fixture_start(NULL);
+    fixture_start(few_per_trusted_address);
     for (size_t i = 0; i < nelem(c); i++)
         client_open(&c[i]);
     CHECK_INT(stats().refused, 0);

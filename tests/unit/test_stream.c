@@ -273,6 +273,77 @@ TEST(stream_ended_before_its_client_is_known_to_be_gone)
     fixture_stop();
 }
 
+TEST(stream_may_end_before_its_task)
+{
+    struct client c;
+
+    fixture_start(NULL);
+    client_open(&c);
+    client_say(&c, GET("/busy") GET("/hello"));
+    (void)stream_head(a, &c);
+    CHECK_INT(fixture.finished, 0);
+    end_all();
+    client_receive(&c, 6);
+    CHECK(str_starts(buf_str(&c.got), STR("0\r\n\r\nHTTP/1.1 200 OK\r\n")));
+    completion_finish(&fixture.gate, 0);
+    fixture_turns();
+    CHECK_INT(fixture.finished, 1);
+    CHECK_INT(fixture.cancelled, 0);
+    client_close(&c);
+    fixture_stop();
+}
+
+TEST(stream_that_is_left_cancels_its_task)
+{
+    struct client c;
+
+    fixture_start(NULL);
+    client_open(&c);
+    client_say(&c, GET("/busy"));
+    client_close(&c);
+    fixture_turns();
+    CHECK_INT(fixture.cancelled, 1);
+    CHECK_INT(fixture.subscribers[0].closes, 1);
+    fixture_stop();
+}
+
+TEST(stream_cannot_begin_for_a_client_that_has_gone)
+{
+    struct client c;
+
+    fixture_start(NULL);
+    client_open(&c);
+    client_say(&c, GET("/late"));
+    client_close(&c);
+    fixture_turns();
+    completion_finish(&fixture.gate, 0);
+    fixture_turns();
+    CHECK_INT(fixture.cancelled, 1);
+    CHECK_INT(fixture.subscribers_count, 1);
+    CHECK_INT(fixture.subscribers[0].closes, 0);
+    fixture_stop();
+}
+
+TEST(stream_asks_a_client_that_was_half_closed_before)
+{
+    struct client c;
+
+    fixture_start(NULL);
+    client_open_tcp(&c);
+    client_say(&c, GET("/late"));
+    CHECK_INT(shutdown(c.fd, SHUT_WR), 0);
+    fixture_turns();
+    completion_finish(&fixture.gate, 0);
+    fixture_turns();
+    (void)stream_head(a, &c);
+    expect_bytes(&c, STR("5\r\n:\r\n\r\n\r\n"));
+    CHECK_INT(stats().streaming, 1);
+    end_all();
+    expect_bytes(&c, STR("0\r\n\r\n"));
+    client_close(&c);
+    fixture_stop();
+}
+
 TEST(stream_idle_subscriber_costs_little)
 {
     enum { COUNT = SUBSCRIBERS_MAX };
