@@ -42,6 +42,8 @@ static int dispatch_caller(struct req *r, bool may_defer)
 static int dispatch_once(struct req *r, bool may_defer)
 {
     TRY(dispatch_caller(r, may_defer));
+    if (r->route->query != NULL)
+        TRY(query_check(r, r->route->query));
     if (r->route->body != NULL)
         TRY(body_check(r, r->route->body));
     return r->route->handler(r);

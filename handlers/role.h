@@ -5,6 +5,7 @@
 #include "handlers/fields.h"
 
 extern const struct body role_create_body, role_update_body, role_member_body, role_permission_body;
+extern const struct body role_list_query, role_permission_query;
 
 int role_create(struct req *r); /* POST /api/v1/roles */
 int role_list(struct req *r);

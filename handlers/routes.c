@@ -25,7 +25,7 @@ static const struct route routes[] = {
     {HTTP_POST, "/auth/check-permissions", RULE_CREDENTIAL, .handler = login_check,    .body = &login_check_body,  .flags = AUTH_FLAGS},
 
     {HTTP_POST,   "/api/v1/api-keys",      RULE_OBJECT, .handler = api_key_create, .body = &api_key_body, .flags = ROUTE_NO_STORE},
-    {HTTP_GET,    "/api/v1/api-keys",      RULE_OBJECT, .handler = api_key_list,   .flags = ROUTE_NO_STORE},
+    {HTTP_GET,    "/api/v1/api-keys",      RULE_OBJECT, .handler = api_key_list,   .query = &api_key_query, .flags = ROUTE_NO_STORE},
     {HTTP_GET,    "/api/v1/api-keys/{id}", RULE_OBJECT, .handler = api_key_get,    .flags = ROUTE_NO_STORE},
     {HTTP_DELETE, "/api/v1/api-keys/{id}", RULE_OBJECT, .handler = api_key_delete, .flags = ROUTE_NO_STORE},
 
@@ -34,7 +34,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/v1/roles/permissions/defaults",  RULE_FIXED, .permission = "sinas.roles.manage_permissions:all",
      .refusal = "Not authorized to view role permissions", .handler = permission_defaults},
 
-    {HTTP_GET,    "/api/v1/users",      RULE_OBJECT, .handler = user_list},
+    {HTTP_GET,    "/api/v1/users",      RULE_OBJECT, .handler = user_list, .query = &user_list_query},
     {HTTP_POST,   "/api/v1/users",      RULE_OBJECT, .handler = user_create, .body = &user_create_body},
     {HTTP_GET,    "/api/v1/users/{id}", RULE_OBJECT, .handler = user_get},
     {HTTP_PATCH,  "/api/v1/users/{id}", RULE_OBJECT, .handler = user_update, .body = &user_update_body},
@@ -42,7 +42,7 @@ static const struct route routes[] = {
 
     {HTTP_POST,   "/api/v1/roles",                          RULE_FIXED, .permission = "sinas.roles.create:own",
      .handler = role_create, .body = &role_create_body},
-    {HTTP_GET,    "/api/v1/roles",                          RULE_OBJECT, .handler = role_list},
+    {HTTP_GET,    "/api/v1/roles",                          RULE_OBJECT, .handler = role_list, .query = &role_list_query},
     {HTTP_GET,    "/api/v1/roles/{name}",                   RULE_OBJECT, .handler = role_get},
     {HTTP_PATCH,  "/api/v1/roles/{name}",                   RULE_OBJECT, .handler = role_update, .body = &role_update_body},
     {HTTP_DELETE, "/api/v1/roles/{name}",                   RULE_OBJECT, .handler = role_delete},
@@ -52,7 +52,8 @@ static const struct route routes[] = {
     {HTTP_GET,    "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permissions},
     {HTTP_POST,   "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_set,
      .body = &role_permission_body},
-    {HTTP_DELETE, "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_delete},
+    {HTTP_DELETE, "/api/v1/roles/{name}/permissions",       RULE_OBJECT, .handler = role_permission_delete,
+     .query = &role_permission_query},
 
     {HTTP_POST,   "/agents/{namespace}/{name}/chats",  RULE_PATH, .permission = CHAT, .handler = chat_create, .body = &chat_create_body},
     {HTTP_POST,   "/agents/{namespace}/{name}/invoke", RULE_PATH, .permission = CHAT, .handler = agent_invoke, .body = &invoke_body,

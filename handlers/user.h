@@ -4,7 +4,7 @@
 
 #include "handlers/fields.h"
 
-extern const struct body user_create_body, user_update_body;
+extern const struct body user_create_body, user_update_body, user_list_query;
 
 int user_list(struct req *r);   /* GET /api/v1/users */
 int user_create(struct req *r);
