@@ -4,10 +4,12 @@
 #include "core/child.h"
 #include "handlers/auth.h"
 #include "handlers/dispatch.h"
+#include "handlers/docs.h"
 #include "handlers/limit.h"
 #include "handlers/llm_call.h"
 #include "handlers/login.h"
 #include "handlers/mail.h"
+#include "handlers/openapi.h"
 #include "handlers/periodic.h"
 #include "handlers/turn.h"
 
@@ -42,6 +44,8 @@ int app_start(struct server *s)
     *s->app = (struct app){
         .auth = auth_cache_new(AUTH_ENTRIES_MAX),
         .limits = limits_new(),
+        .openapi = openapi_open(routes, count),
+        .docs = docs_open(),
         .mail = mail_pool_open(&s->loop),
         .llm = open_llm_workers(s),
         .turns = turns_new(s),
@@ -70,6 +74,8 @@ void app_stop(struct server *s)
     route_table_free(s->routes);
     auth_cache_free(s->app->auth);
     limits_free(s->app->limits);
+    openapi_close(s->app->openapi);
+    docs_close(s->app->docs);
     mail_pool_close(s->app->mail);
     free(s->app);
     s->app = NULL;

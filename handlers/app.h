@@ -5,7 +5,9 @@
 #include "server.h"
 
 struct auth_cache;
+struct docs;
 struct limits;
+struct openapi;
 struct mail_pool;
 struct llm_pool;
 struct periodic;
@@ -14,6 +16,8 @@ struct turns;
 struct app {
     struct auth_cache *auth;
     struct limits *limits; /* handlers/limit.h */
+    struct openapi *openapi;
+    struct docs *docs;
     struct mail_pool *mail;
     struct llm_pool *llm;  /* handlers/llm_call.h */
     struct turns *turns;   /* handlers/turn.h */

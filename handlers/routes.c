@@ -2,7 +2,9 @@
 #include "handlers/api_key.h"
 #include "handlers/app.h"
 #include "handlers/chat.h"
+#include "handlers/docs.h"
 #include "handlers/login.h"
+#include "handlers/openapi.h"
 #include "handlers/role.h"
 #include "handlers/system.h"
 #include "handlers/user.h"
@@ -15,6 +17,16 @@ static const struct route routes[] = {
     {HTTP_GET,  "/health",       RULE_PUBLIC, .handler = system_health, .flags = ROUTE_QUIET},
     {HTTP_GET,  "/health/ready", RULE_PUBLIC, .handler = system_ready, .flags = ROUTE_QUIET},
     {HTTP_GET,  "/info",         RULE_PUBLIC, .handler = system_info},
+
+    {HTTP_GET, "/openapi.json",                 RULE_PUBLIC, .handler = openapi_document},
+    {HTTP_GET, "/api/v1/openapi.json",          RULE_PUBLIC, .handler = openapi_document},
+    {HTTP_GET, "/adapters/openai/openapi.json", RULE_PUBLIC, .handler = openapi_document},
+    {HTTP_GET, "/docs",                         RULE_PUBLIC, .handler = docs_swagger, .flags = ROUTE_RAW},
+    {HTTP_GET, "/api/v1/docs",                  RULE_PUBLIC, .handler = docs_swagger, .flags = ROUTE_RAW},
+    {HTTP_GET, "/adapters/openai/docs",         RULE_PUBLIC, .handler = docs_swagger, .flags = ROUTE_RAW},
+    {HTTP_GET, "/api/v1/redoc",                 RULE_PUBLIC, .handler = docs_redoc,   .flags = ROUTE_RAW},
+    {HTTP_GET, "/adapters/openai/redoc",        RULE_PUBLIC, .handler = docs_redoc,   .flags = ROUTE_RAW},
+    {HTTP_GET, "/docs/assets/{file}",           RULE_PUBLIC, .handler = docs_asset,   .flags = ROUTE_RAW},
 
     {HTTP_POST, "/auth/login",             RULE_PUBLIC,     .handler = login_begin,    .body = &login_body,        .flags = AUTH_FLAGS},
     {HTTP_POST, "/auth/verify-otp",        RULE_PUBLIC,     .handler = login_verify,   .body = &login_verify_body, .flags = AUTH_FLAGS},

@@ -42,7 +42,7 @@ static int asset_load(struct arena *a, struct asset *asset, const char *director
 {
     const char *path = arena_printf(a, "%s/%s", directory, asset->name);
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct str bytes;
+    struct str bytes = STR_NONE;
     int rc;
 
     if (fd < 0)

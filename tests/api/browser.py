@@ -1,5 +1,6 @@
 """A headless Chromium for the tests, spoken to over its debugging pipe; everything it does is kept from leaving the machine."""
 
+import base64
 import json
 import os
 import shutil
@@ -83,7 +84,11 @@ class Browser:
         elif method == "Log.entryAdded" and event["entry"]["level"] == "error":
             self.complaints.append(event["entry"]["text"] + " " + event["entry"].get("url", ""))
 
-    def open(self, url):
+    def visit(self, url):
+        """Leaves what was there, with what it complained of."""
+        self.call("Page.navigate", url="about:blank")
+        self.complaints.clear()
+        self.requests.clear()
         self.call("Page.navigate", url=url)
 
     def run(self, script):
@@ -104,6 +109,5 @@ class Browser:
                              + str(self.run("document.body.innerText"))[:1000])
 
     def screenshot(self, path):
-        import base64
         with open(path, "wb") as file:
             file.write(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
