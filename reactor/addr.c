@@ -42,8 +42,9 @@ struct addr addr_of(const struct sockaddr *sa)
 
 struct str addr_text(char out[ADDR_TEXT_SIZE], const struct addr *a)
 {
-    const char *text = addr_is_v4(a) ? inet_ntop(AF_INET, a->bytes + sizeof(mapped_prefix), out, ADDR_TEXT_SIZE)
-                                     : inet_ntop(AF_INET6, a->bytes, out, ADDR_TEXT_SIZE);
+    const char *text = addr_is_v4(a)
+                           ? inet_ntop(AF_INET, a->bytes + sizeof(mapped_prefix), out, ADDR_TEXT_SIZE)
+                           : inet_ntop(AF_INET6, a->bytes, out, ADDR_TEXT_SIZE);
 
     return str_from(text);
 }
@@ -138,7 +139,8 @@ bool addr_nets_have(const struct addr_nets *nets, const struct addr *a)
     return false;
 }
 
-/* Walks one X-Forwarded-For from its end. Whether the search is over: at an untrusted address or at what is none. */
+/* Walks one X-Forwarded-For from its end. Whether the search is over: at an untrusted address or at what is
+ * none. */
 static bool forwarded_walk(struct str list, const struct addr_nets *trusted, struct addr *client)
 {
     while (!str_is_none(list)) {
@@ -156,7 +158,8 @@ static bool forwarded_walk(struct str list, const struct addr_nets *trusted, str
     return false;
 }
 
-struct addr addr_client(const struct http_head *head, const struct addr_nets *trusted, const struct addr *peer)
+struct addr addr_client(const struct http_head *head, const struct addr_nets *trusted,
+                        const struct addr *peer)
 {
     struct addr client = *peer;
 

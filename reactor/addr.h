@@ -41,7 +41,9 @@ MUST_USE int addr_nets_parse(struct addr_nets *nets, struct str list);
 void addr_nets_fini(struct addr_nets *nets);
 bool addr_nets_have(const struct addr_nets *nets, const struct addr *a);
 
-/* The client of a request that arrived from peer: behind trusted proxies the last address that is none of them. */
-struct addr addr_client(const struct http_head *head, const struct addr_nets *trusted, const struct addr *peer);
+/* The client of a request that arrived from peer: behind trusted proxies the last address that is none of
+ * them. */
+struct addr addr_client(const struct http_head *head, const struct addr_nets *trusted,
+                        const struct addr *peer);
 
 #endif

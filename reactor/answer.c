@@ -1,4 +1,4 @@
-#include "conn_impl.h"
+#include "conn_parts.h"
 
 #include "base/clock.h"
 #include "base/log.h"

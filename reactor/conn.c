@@ -1,4 +1,4 @@
-#include "conn_impl.h"
+#include "conn_parts.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,9 +14,11 @@ static const unsigned conn_next[CONN_STATES] = {
 };
 
 static const int64_t wait_limits_ms[WAITS] = {
-    [WAIT_HEAD] = CONN_HEAD_MS,   [WAIT_IDLE] = CONN_IDLE_MS,
+    [WAIT_HEAD] = CONN_HEAD_MS,
+    [WAIT_IDLE] = CONN_IDLE_MS,
     [WAIT_BODY] = -1, /* see body_is_late() */
-    [WAIT_WRITE] = CONN_WRITE_MS, [WAIT_STREAM] = CONN_STREAM_STALL_MS,
+    [WAIT_WRITE] = CONN_WRITE_MS,
+    [WAIT_STREAM] = CONN_STREAM_STALL_MS,
     [WAIT_LINGER] = CONN_LINGER_MS,
 };
 

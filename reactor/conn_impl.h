@@ -1,6 +1,7 @@
 /*
- * A connection as its own files see it: conn.c (life, states, timers),
- * conn_read.c, conn_request.c, conn_write.c, listener.c and stream.c.
+ * A connection as its own files see it: conn.c (life, states, deadlines),
+ * conn_read.c, conn_request.c, conn_write.c, listener.c and stream.c; what they
+ * offer each other is in conn_parts.h.
  *
  *              ┌──────────────── answered ────────────────┐
  *              ▼                                          │
@@ -56,15 +57,15 @@ struct conn {
     ev_io readable, writable;
     struct conn_pool *pool;
     struct source *source;
-    struct req *req;            /* being read, or worked on by its task */
-    struct req *held;           /* answered; its body is sent from its arena */
+    struct req *req;  /* being read, or worked on by its task */
+    struct req *held; /* answered; its body is sent from its arena */
     struct conn_body *body;
     struct conn_stream *stream;
-    struct buf in, out;         /* without memory while there is nothing in them */
+    struct buf in, out; /* without memory while there is nothing in them */
     size_t held_sent;
-    struct http_scan scan;      /* of the head in in */
-    int64_t wait_ms;            /* since when */
-    uint32_t accounted;         /* bytes of in that the pool's budget knows of */
+    struct http_scan scan; /* of the head in in */
+    int64_t wait_ms;       /* since when */
+    uint32_t accounted;    /* bytes of in that the pool's budget knows of */
     uint8_t state;
     uint8_t waits;
     bool closes;     /* after the answer that is being made */
@@ -74,8 +75,6 @@ struct conn {
     bool is_shut;    /* we have sent all we want to */
     bool has_hangup_watch;
 };
-
-struct listener;
 
 struct conn_pool {
     struct server *server;
@@ -89,85 +88,23 @@ struct conn_pool {
     struct addr_nets trusted;
     struct cors cors;
     struct list listeners;
-    int reserve_fd;             /* given up to accept and refuse when descriptors run out */
-    int hangups_fd;             /* an epoll of its own, see conn_watch_hangup() */
+    int reserve_fd; /* given up to accept and refuse when descriptors run out */
+    int hangups_fd; /* an epoll of its own, see conn_watch_hangup() */
     ev_io hangups;
     unsigned count, refusing;
-    bool is_paused;             /* nothing is accepted until the next sweep or free descriptor */
+    bool is_paused; /* nothing is accepted until the next sweep or free descriptor */
     uint64_t accounted;
-    struct stream_text *probe;  /* a comment that finds out whether a half-closed client is still there */
+    struct stream_text *probe; /* a comment that finds out whether a half-closed client is still there */
     int64_t date_s;
-    char date[40];              /* the Date line of this second */
-    struct buf log;             /* access log lines of this turn */
+    char date[40];  /* the Date line of this second */
+    struct buf log; /* access log lines of this turn */
     struct conn_stats stats;
     char scratch[CONN_READ_BYTES];
 };
 
-/* ---- conn.c ---- */
-int64_t conn_now_ms(void);
-void conn_set_state(struct conn *c, enum conn_state next);
-void conn_set_wait(struct conn *c, unsigned waits);
-void conn_restart_wait(struct conn *c, unsigned waits);
-/* The end of the turn will flush it and see to its state. */
-void conn_later(struct conn *c);
-/* The client has gone, or must go: cancels the task, frees at the end of the turn. */
-void conn_gone(struct conn *c);
-/* No request will follow: sends what is left, then closes. */
-void conn_finish(struct conn *c);
-/* Starts and stops reading, and the deadline, by the state. */
-void conn_settle(struct conn *c);
-void conn_account(struct conn *c);
-bool conn_is_over_budget(const struct conn_pool *pool);
-struct conn *conn_new(struct conn_pool *pool, int fd, const struct addr *from, bool is_refusal);
 static inline int conn_fd(const struct conn *c)
 {
     return c->readable.fd;
 }
-
-/* ---- conn_read.c ---- */
-void on_conn_readable(struct ev_loop *ev, ev_io *w, int revents);
-/* Goes on with what was read ahead. */
-void conn_resume(struct conn *c);
-
-/* ---- conn_request.c ---- */
-/* A complete head has arrived. */
-void conn_request_begin(struct conn *c, struct str head);
-/* Its body has arrived. */
-void conn_request_run(struct conn *c);
-/* Answers with a status and closes, whether or not there is a request yet. */
-void conn_refuse(struct conn *c, int status);
-/* The answer in c->req goes out. */
-void conn_answer(struct conn *c);
-
-/* ---- conn_write.c ---- */
-void on_conn_writable(struct ev_loop *ev, ev_io *w, int revents);
-bool conn_is_blocked(const struct conn *c);
-bool conn_has_output(const struct conn *c);
-/* Whether a further request may be read: not while the client leaves its answers lying. */
-bool conn_may_begin(const struct conn *c);
-void conn_flush(struct conn *c);
-
-/* ---- answer.c ---- */
-enum answer_framing { ANSWER_SIZED, ANSWER_CHUNKED, ANSWER_UNTIL_CLOSE };
-/* The head of r's answer, at the end of out. */
-void answer_head(struct conn_pool *pool, const struct req *r, enum answer_framing framing, bool closes,
-                 struct buf *out);
-void answer_log(struct conn_pool *pool, const struct req *r);
-void answer_log_flush(struct conn_pool *pool);
-
-/* ---- stream.c ---- */
-void stream_free(struct conn *c); /* drops the queue; tells the sink */
-/* Whatever waits to be sent: fills parts, at most max. */
-size_t stream_gather(const struct conn_stream *s, struct iovec *parts, size_t max);
-void stream_sent(struct conn_stream *s, size_t n);
-bool stream_has_output(const struct conn_stream *s);
-/* After a flush: ends the response when all is sent. */
-void stream_settle(struct conn *c);
-void stream_probe(struct conn *c);
-
-/* ---- listener.c ---- */
-void listeners_pause(struct conn_pool *pool);
-void listeners_resume(struct conn_pool *pool);
-void listeners_close(struct conn_pool *pool);
 
 #endif

@@ -1,4 +1,4 @@
-#include "conn_impl.h"
+#include "conn_parts.h"
 
 /*
  * Bytes become requests. They are read into the pool's scratch space and used

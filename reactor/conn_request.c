@@ -1,4 +1,4 @@
-#include "conn_impl.h"
+#include "conn_parts.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -224,7 +224,8 @@ static void request_set_working(struct conn *c, struct req *r, task_fn fn)
     task_describe(r->task, r->id);
 }
 
-/* The connection of a request whose task is about to end; NULL when the client has gone: then r is gone too. */
+/* The connection of a request whose task is about to end; NULL when the client has gone: then r is gone too.
+ */
 static struct conn *request_task_end(struct req *r)
 {
     struct conn *c = r->conn;
@@ -265,7 +266,8 @@ static void request_task(void *arg)
     if (r->status == 0 && was_cancelled)
         (void)fail(r, 503, "Service Unavailable");
     if (r->status == 0) {
-        log_error("request", "%s %s %s gave no answer", r->id, http_method_name(r->route->method), r->route->path);
+        log_error("request", "%s %s %s gave no answer", r->id, http_method_name(r->route->method),
+                  r->route->path);
         (void)fail(r, 500, "Internal Server Error");
     }
     conn_answer(c);

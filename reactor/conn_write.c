@@ -1,6 +1,4 @@
-#include "conn_impl.h"
-
-#include <sys/uio.h>
+#include "conn_parts.h"
 
 /* Sending: all that has gathered in a turn goes out at its end, in one call where the socket takes it. */
 

@@ -57,5 +57,6 @@ void cors_headers(const struct cors *c, struct str origin, struct buf *out)
             buf_add(out, STR("\r\n"));
         }
     }
-    buf_add(out, STR("Access-Control-Expose-Headers: X-Request-ID, Retry-After, X-Stream-Channel, X-Chat-ID\r\n"));
+    buf_add(out,
+            STR("Access-Control-Expose-Headers: X-Request-ID, Retry-After, X-Stream-Channel, X-Chat-ID\r\n"));
 }

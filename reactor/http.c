@@ -10,9 +10,8 @@
  */
 
 static const char *const method_names[HTTP_METHODS] = {
-    [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",
-    [HTTP_PUT] = "PUT",         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
-    [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "other",
+    [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
+    [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "other",
 };
 
 const char *http_method_name(enum http_method m)
@@ -254,7 +253,8 @@ static bool host_name_is_valid(struct str name)
     for (size_t i = 0; i < name.n; i++) {
         if (!(octets[(unsigned char)name.p[i]] & OCTET_HOST))
             return false;
-        if (name.p[i] == '%' && (name.n - i < 3 || hex_digit(name.p[i + 1]) < 0 || hex_digit(name.p[i + 2]) < 0))
+        if (name.p[i] == '%' &&
+            (name.n - i < 3 || hex_digit(name.p[i + 1]) < 0 || hex_digit(name.p[i + 2]) < 0))
             return false;
     }
     return name.n != 0;

@@ -14,7 +14,13 @@ enum {
 };
 
 enum http_method {
-    HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS,
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
     HTTP_OTHER, /* a valid token that no route has */
     HTTP_METHODS
 };
@@ -29,19 +35,19 @@ struct http_field {
 struct http_head {
     enum http_method method;
     struct str method_text;
-    struct str target;   /* as sent */
-    struct str path;     /* still percent-encoded, without query; "*" for OPTIONS * */
-    struct str query;    /* behind '?', still encoded; STR_NONE without '?' */
-    struct str host;     /* of an absolute target, else of Host */
-    int minor_version;   /* 0, or 1 for everything from 1.1 on */
+    struct str target; /* as sent */
+    struct str path;   /* still percent-encoded, without query; "*" for OPTIONS * */
+    struct str query;  /* behind '?', still encoded; STR_NONE without '?' */
+    struct str host;   /* of an absolute target, else of Host */
+    int minor_version; /* 0, or 1 for everything from 1.1 on */
     const struct http_field *fields;
     size_t fields_count;
-    size_t bytes;        /* of the whole head, final CRLF included */
+    size_t bytes;           /* of the whole head, final CRLF included */
     int64_t content_length; /* -1: none */
     bool is_chunked;
-    bool keep_alive;     /* what the version and Connection ask for */
+    bool keep_alive; /* what the version and Connection ask for */
     bool expects_continue;
-    bool has_body;       /* Content-Length > 0 or chunked */
+    bool has_body; /* Content-Length > 0 or chunked */
 };
 
 /*
@@ -61,8 +67,8 @@ MUST_USE int http_scan_head(struct http_scan *scan, struct str text);
 
 /*
  * Parses a head that http_scan_head() found complete. 0; or -status to answer with before closing (400,
- * 413, 415, 417, 431, 501): then the fields before the bad one are there. Slices point into text, fields lie in
- * the arena.
+ * 413, 415, 417, 431, 501): then the fields before the bad one are there. Slices point into text, fields lie
+ * in the arena.
  */
 MUST_USE int http_parse_head(struct arena *a, struct str text, struct http_head *head);
 
@@ -85,8 +91,8 @@ struct http_chunked {
 void http_chunked_init(struct http_chunked *c);
 /*
  * Consumes from *in and sets *data to a run of body bytes inside it (perhaps empty).
- * 1 more may follow (call again while *in is not empty), 0 the body has ended (rest of *in is the next request),
- * -status: refuse and close. max_total bounds the body: 413 as soon as a size exceeds it.
+ * 1 more may follow (call again while *in is not empty), 0 the body has ended (rest of *in is the next
+ * request), -status: refuse and close. max_total bounds the body: 413 as soon as a size exceeds it.
  */
 MUST_USE int http_chunked_next(struct http_chunked *c, uint64_t max_total, struct str *in, struct str *data);
 

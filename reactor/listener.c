@@ -1,4 +1,4 @@
-#include "conn_impl.h"
+#include "conn_parts.h"
 
 #include "base/log.h"
 
@@ -29,7 +29,8 @@ static void refuse_at_once(struct conn_pool *pool, int fd)
     buf_add(&out, buf_str(&r->answer));
     (void)!send(fd, buf_str(&out).p, buf_size(&out), MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
-    (void)!recv(fd, pool->scratch, sizeof(pool->scratch), MSG_DONTWAIT); /* unread bytes would turn the close into a reset */
+    (void)!recv(fd, pool->scratch, sizeof(pool->scratch),
+                MSG_DONTWAIT); /* unread bytes would turn the close into a reset */
     (void)close(fd);
     buf_fini(&out);
     req_free(r);
@@ -136,7 +137,8 @@ int conn_pool_listen(struct conn_pool *pool, int fd)
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* inherited by what it accepts; not for Unix sockets */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes,
+                     sizeof(yes)); /* inherited by what it accepts; not for Unix sockets */
     l = mem_zalloc(sizeof(*l));
     l->pool = pool;
     ev_io_init(&l->readable, on_acceptable, fd, EV_READ);

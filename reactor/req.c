@@ -67,7 +67,8 @@ struct req *req_spawn(struct server *s, const char *name, void (*fn)(struct req 
     return r;
 }
 
-struct req *req_spawn_service(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg)
+struct req *req_spawn_service(struct server *s, const char *name, void (*fn)(struct req *r, void *arg),
+                              void *arg)
 {
     struct req *r = req_spawn(s, name, fn, arg);
 

@@ -16,9 +16,9 @@ struct node {
     struct str name; /* of a literal segment */
     struct node *literals;
     size_t literals_count;
-    struct node *any;                         /* a parameter's child */
-    const struct route *rows[HTTP_METHODS];   /* that end here */
-    const struct route *tails[HTTP_METHODS];  /* whose last parameter takes the rest from here on */
+    struct node *any;                        /* a parameter's child */
+    const struct route *rows[HTTP_METHODS];  /* that end here */
+    const struct route *tails[HTTP_METHODS]; /* whose last parameter takes the rest from here on */
 };
 
 struct route_table {
@@ -29,7 +29,8 @@ struct route_table {
 
 static NORETURN void refuse(const struct route *row, const char *why)
 {
-    log_error("route", "%s %s: %s", http_method_name(row->method), row->path != NULL ? row->path : "(no path)", why);
+    log_error("route", "%s %s: %s", http_method_name(row->method),
+              row->path != NULL ? row->path : "(no path)", why);
     exit(EXIT_FAILURE);
 }
 
@@ -155,9 +156,9 @@ struct search {
     struct str path; /* as sent, without the first slash */
     struct str decoded[SEGMENTS_MAX + 1];
     size_t offsets[SEGMENTS_MAX + 1]; /* of the segments, in path */
-    size_t count;         /* of segments that are kept here */
-    bool has_more;        /* segments than can be kept: only a tail fits */
-    bool has_dot_segment; /* "." or "..": never resolved, so never found */
+    size_t count;                     /* of segments that are kept here */
+    bool has_more;                    /* segments than can be kept: only a tail fits */
+    bool has_dot_segment;             /* "." or "..": never resolved, so never found */
     struct str params[ROUTE_PARAMS_MAX];
 };
 

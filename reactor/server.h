@@ -20,14 +20,14 @@ struct server {
      */
     void (*dispatch)(struct req *r);
     /*
-     * May be NULL. Runs in a task before a body is read that is long, of unknown length or announced by Expect:
-     * an answer left in r refuses the request, and the body is not read. It may lower
+     * May be NULL. Runs in a task before a body is read that is long, of unknown length or announced by
+     * Expect: an answer left in r refuses the request, and the body is not read. It may lower
      * r->body_bytes_max. dispatch runs afterwards all the same.
      */
     void (*admit)(struct req *r);
     struct app *app;
     struct list services; /* requests of req_spawn_service() */
-    bool is_draining; /* SIGTERM: no new connections, streams end, requests finish */
+    bool is_draining;     /* SIGTERM: no new connections, streams end, requests finish */
 };
 
 /* What the product adds; reactor/ knows nothing of handlers/. */
@@ -44,9 +44,9 @@ enum {
 };
 
 /*
- * The process: opens what conf names, serves on the sockets that the supervisor passed (core/child.h), ends after a
- * drain: nothing is accepted, services are cancelled, requests and req_spawn()ed work finish or are cancelled.
- * Returns the exit status.
+ * The process: opens what conf names, serves on the sockets that the supervisor passed (core/child.h), ends
+ * after a drain: nothing is accepted, services are cancelled, requests and req_spawn()ed work finish or are
+ * cancelled. Returns the exit status.
  */
 int server_run(const struct server_options *options);
 

@@ -1,4 +1,5 @@
-/* The addresses that connections come from, and how many each has: one object per address, shared by its connections. */
+/* The addresses that connections come from, and how many each has: one object per address, shared by its
+ * connections. */
 #ifndef REACTOR_SOURCE_H
 #define REACTOR_SOURCE_H
 

@@ -1,6 +1,4 @@
-#include "conn_impl.h"
-
-#include <sys/uio.h>
+#include "conn_parts.h"
 
 enum { RING_MIN = 4 };
 
@@ -102,7 +100,8 @@ size_t stream_gather(const struct conn_stream *s, struct iovec *parts, size_t ma
         parts[count++] = (struct iovec){(void *)(uintptr_t)wire.p, wire.n};
     }
     if (s->end_left != 0 && count < max)
-        parts[count++] = (struct iovec){(void *)(uintptr_t)(last_chunk.p + last_chunk.n - s->end_left), s->end_left};
+        parts[count++] =
+            (struct iovec){(void *)(uintptr_t)(last_chunk.p + last_chunk.n - s->end_left), s->end_left};
     return count;
 }
 

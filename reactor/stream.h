@@ -13,7 +13,8 @@ enum { STREAM_CHUNK_HEAD = 12 };
 struct stream_text {
     unsigned holds;
     uint32_t n;
-    char chunk_head[STREAM_CHUNK_HEAD]; /* the chunk's size line, flush right: sent together with what follows */
+    char chunk_head[STREAM_CHUNK_HEAD]; /* the chunk's size line, flush right: sent together with what follows
+                                         */
     char bytes[];                       /* n of them, and the chunk's CRLF */
 };
 struct stream_text *stream_text_new(struct str bytes); /* held once, by the caller; bytes must not be empty */
@@ -34,10 +35,10 @@ struct stream_sink {
 };
 
 /*
- * Answers 200 text/event-stream with the headers of spec 20 §4.1 (and r->headers), attaches the sink and lets the
- * task end without a further answer. HEAD: answers the headers, closes the sink at once.
- * The connection gives back all buffers it does not need. 0; -ECANCELED when the client has left already: then
- * nothing was attached.
+ * Answers 200 text/event-stream with the headers of spec 20 §4.1 (and r->headers), attaches the sink and lets
+ * the task end without a further answer. HEAD: answers the headers, closes the sink at once. The connection
+ * gives back all buffers it does not need. 0; -ECANCELED when the client has left already: then nothing was
+ * attached.
  */
 MUST_USE int stream_begin(struct req *r, struct stream_sink *s);
 
@@ -47,7 +48,8 @@ void stream_send(struct stream_sink *s, struct stream_text *t);
 /* Bytes that wait to be sent; 0 on a closed sink. For feeders that can wait. */
 size_t stream_queued(const struct stream_sink *s);
 
-/* No more will come: the response ends when all is sent; the connection is kept alive. on_close is not called any more. */
+/* No more will come: the response ends when all is sent; the connection is kept alive. on_close is not called
+ * any more. */
 void stream_end(struct stream_sink *s);
 
 #endif

@@ -48,13 +48,13 @@ static int get_events(struct req *r)
     return 0;
 }
 
-#define ROW(verb, text, fn, bits) {.method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = fn, .flags = bits}
+#define ROW(verb, text, fn, bits)                                                                            \
+    {                                                                                                        \
+        .method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = fn, .flags = bits               \
+    }
 static const struct route rows[] = {
-    ROW(GET, "/h", get_hello, 0),
-    ROW(POST, "/e", post_echo, 0),
-    ROW(GET, "/p", get_park, 0),
-    ROW(GET, "/s", get_events, 0),
-    ROW(GET, "/i/{id}", get_hello, 0),
+    ROW(GET, "/h", get_hello, 0),  ROW(POST, "/e", post_echo, 0),     ROW(GET, "/p", get_park, 0),
+    ROW(GET, "/s", get_events, 0), ROW(GET, "/i/{id}", get_hello, 0),
 };
 
 static void dispatch(struct req *r)
@@ -70,7 +70,8 @@ static void admit(struct req *r)
 
 static void scene_open(void)
 {
-    const struct conn_options options = {.max = 10, .body_bytes_max = 300, .trusted_proxies = STR("127.0.0.1")};
+    const struct conn_options options = {
+        .max = 10, .body_bytes_max = 300, .trusted_proxies = STR("127.0.0.1")};
 
     if (scene.server.loop.ev != NULL)
         return;

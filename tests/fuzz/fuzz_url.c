@@ -8,7 +8,10 @@ static int handler(struct req *r UNUSED)
     return 0;
 }
 
-#define ROW(text, bits) {.method = HTTP_GET, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits}
+#define ROW(text, bits)                                                                                      \
+    {                                                                                                        \
+        .method = HTTP_GET, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits             \
+    }
 
 static const struct route rows[] = {
     ROW("/", 0),

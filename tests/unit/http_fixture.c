@@ -129,7 +129,10 @@ static int get_late_events(struct req *r)
     return rc;
 }
 
-#define ROW(verb, text, fn, bits) {.method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = fn, .flags = bits}
+#define ROW(verb, text, fn, bits)                                                                            \
+    {                                                                                                        \
+        .method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = fn, .flags = bits               \
+    }
 
 static const struct route rows[] = {
     ROW(GET, "/hello", get_hello, 0),

@@ -52,11 +52,11 @@ struct sockaddr_in fixture_listen(void); /* the address of a listening socket on
 /* Lets the loop do all that is to do now. */
 void fixture_turns(void);
 
-void client_open(struct client *c);      /* a Unix socket pair */
-void client_open_tcp(struct client *c);  /* over loopback */
+void client_open(struct client *c);     /* a Unix socket pair */
+void client_open_tcp(struct client *c); /* over loopback */
 void client_connect(struct client *c, const struct sockaddr_in *in);
 void client_close(struct client *c);
-void client_reset(struct client *c);     /* closes with RST */
+void client_reset(struct client *c); /* closes with RST */
 void client_send(struct client *c, struct str bytes);
 #define client_say(c, literal) client_send((c), STR(literal))
 /* Receives what comes until it holds so many bytes, the other end closes, or nothing comes any more. */

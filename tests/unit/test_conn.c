@@ -54,12 +54,14 @@ static const struct {
     {"HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, NULL},
     {"GET /hello HTTP/1.0\r\n\r\n", 200, "{\"hello\":true}"},
     {"\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "{\"hello\":true}"},
-    {GET("/items/a%2Fb?q=1&q=%20x+y"), 200, "{\"id\":\"a/b\",\"q\":\" x y\",\"client\":\"127.0.0.1\",\"tls\":false}"},
+    {GET("/items/a%2Fb?q=1&q=%20x+y"), 200,
+     "{\"id\":\"a/b\",\"q\":\" x y\",\"client\":\"127.0.0.1\",\"tls\":false}"},
     {"DELETE /items/1 HTTP/1.1\r\nHost: a\r\n\r\n", 204, NULL},
     {GET("/nowhere"), 404, "{\"detail\":\"Not Found\"}"},
     {GET("//hello"), 404, "{\"detail\":\"Not Found\"}"},
     {"BREW /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", 404, "{\"detail\":\"Not Found\"}"},
-    {"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405, "{\"detail\":\"Method Not Allowed\"}"},
+    {"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405,
+     "{\"detail\":\"Method Not Allowed\"}"},
     {"get /hello HTTP/1.1\r\nHost: a\r\n\r\n", 405, "{\"detail\":\"Method Not Allowed\"}"},
     {"TRACE /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", 405, "{\"detail\":\"Method Not Allowed\"}"},
     {"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405, "{\"detail\":\"Method Not Allowed\"}"},
@@ -74,20 +76,26 @@ static const struct {
     {"GET /hello HTTP/1.1\nHost: a\n\n", 400, "{\"detail\":\"Bad Request\"}"},
     {"GET /hello HTTP/1.1\r\n\r\n", 400, "{\"detail\":\"Bad Request\"}"},
     {"GET /hello HTTP/2.0\r\n\r\n", 505, "{\"detail\":\"HTTP Version Not Supported\"}"},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "{\"detail\":\"Not Implemented\"}"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501,
+     "{\"detail\":\"Not Implemented\"}"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Encoding: gzip\r\n\r\n", 415,
      "{\"detail\":\"Unsupported Media Type\"}"},
     {"GET /hello HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417, "{\"detail\":\"Expectation Failed\"}"},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413,
+     "{\"detail\":\"Request body too large\"}"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413,
      "{\"detail\":\"Request body too large\"}"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n", 413,
      "{\"detail\":\"Request body too large\"}"},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", 400, "{\"detail\":\"Bad Request\"}"},
-    {"POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
-    {"POST /config HTTP/1.1\r\nHost: a\r\nContent-Length: 33554433\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", 400,
+     "{\"detail\":\"Bad Request\"}"},
+    {"POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n", 413,
+     "{\"detail\":\"Request body too large\"}"},
+    {"POST /config HTTP/1.1\r\nHost: a\r\nContent-Length: 33554433\r\n\r\n", 413,
+     "{\"detail\":\"Request body too large\"}"},
     {"POST /config HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, "hi"},
-    {"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n", 413, "{\"detail\":\"Request body too large\"}"},
+    {"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n", 413,
+     "{\"detail\":\"Request body too large\"}"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"},
     {"PUT /items/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200, "hi"},
     {"POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", 200, ""},
@@ -197,7 +205,9 @@ TEST(conn_does_not_believe_others)
     struct answer an;
 
     fixture_start(trust_nobody);
-    an = exchange(a, "GET /items/1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.8.7.6\r\nX-Forwarded-Proto: https\r\n\r\n");
+    an = exchange(
+        a,
+        "GET /items/1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.8.7.6\r\nX-Forwarded-Proto: https\r\n\r\n");
     CHECK_STR(an.body, STR("{\"id\":\"1\",\"q\":null,\"client\":\"127.0.0.1\",\"tls\":false}"));
     CHECK(str_is_none(answer_header(&an, "strict-transport-security")));
     fixture_stop();
@@ -217,7 +227,10 @@ static void pipeline_check(struct arena *a, unsigned count, size_t piece)
         if (i % 3 == 0)
             buf_addf(&all, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n%04u", i);
         else if (i % 3 == 1)
-            buf_addf(&all, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n%04u\r\n0\r\n\r\n", i);
+            buf_addf(
+                &all,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n%04u\r\n0\r\n\r\n",
+                i);
         else
             buf_addf(&all, "GET /nowhere/%u HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", i);
     }
@@ -367,12 +380,15 @@ TEST(conn_asks_before_it_reads_a_long_body)
     an = client_answer(a, &c);
     CHECK_INT(an.status, 200);
     CHECK_INT(fixture.admitted, 0);
-    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n");
+    client_say(&c,
+               "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n");
     an = client_answer(a, &c);
     CHECK_STR(an.body, STR("world"));
     CHECK_INT(fixture.admitted, 1);
     fixture.refuses = true;
-    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n" GET("/hello"));
+    client_say(
+        &c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\n\r\n" GET(
+                "/hello"));
     an = client_answer(a, &c);
     CHECK_INT(an.status, 401);
     an = client_answer(a, &c);
@@ -398,9 +414,11 @@ TEST(conn_admission_may_lower_the_limit)
     CHECK_INT(client_answer(a, &c).status, 413);
     client_close(&c);
     client_open(&c);
-    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    client_say(&c,
+               "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     CHECK_INT(client_answer(a, &c).status, 200);
-    client_say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n");
+    client_say(&c,
+               "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n");
     CHECK_INT(client_answer(a, &c).status, 413);
     client_close(&c);
     client_open(&c);
@@ -544,10 +562,13 @@ TEST(conn_cors_list_echoes_the_origin)
 {
     fixture_start(some_origins);
     for (size_t i = 0; i < nelem(origins); i++) {
-        const char *get = arena_printf(a, "GET /nowhere HTTP/1.1\r\nHost: a\r\nOrigin: %s\r\n\r\n", origins[i].origin);
-        const char *preflight =
-            arena_printf(a, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nOrigin: %s\r\nAccess-Control-Request-Method: PUT\r\n"
-                            "Access-Control-Request-Headers: authorization, X-A\r\n\r\n", origins[i].origin);
+        const char *get =
+            arena_printf(a, "GET /nowhere HTTP/1.1\r\nHost: a\r\nOrigin: %s\r\n\r\n", origins[i].origin);
+        const char *preflight = arena_printf(
+            a,
+            "OPTIONS /x HTTP/1.1\r\nHost: a\r\nOrigin: %s\r\nAccess-Control-Request-Method: PUT\r\n"
+            "Access-Control-Request-Headers: authorization, X-A\r\n\r\n",
+            origins[i].origin);
         struct answer an = exchange(a, get);
 
         CHECK_INT(an.status, 404);
@@ -568,13 +589,15 @@ TEST(conn_cors_preflight_for_all)
     struct answer an;
 
     fixture_start(NULL);
-    an = exchange(a, "OPTIONS /nowhere HTTP/1.1\r\nHost: a\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n"
-                     "Access-Control-Request-Headers: authorization, X-A\r\n\r\n");
+    an = exchange(
+        a, "OPTIONS /nowhere HTTP/1.1\r\nHost: a\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n"
+           "Access-Control-Request-Headers: authorization, X-A\r\n\r\n");
     CHECK_INT(an.status, 200);
     CHECK_STR(an.body, STR("OK"));
     CHECK_STR(answer_header(&an, "content-type"), STR("text/plain; charset=utf-8"));
     CHECK_STR(answer_header(&an, "access-control-allow-origin"), STR("*"));
-    CHECK_STR(answer_header(&an, "access-control-allow-methods"), STR("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"));
+    CHECK_STR(answer_header(&an, "access-control-allow-methods"),
+              STR("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"));
     CHECK_STR(answer_header(&an, "access-control-allow-headers"), STR("authorization, X-A"));
     CHECK_STR(answer_header(&an, "access-control-max-age"), STR("600"));
     CHECK(str_is_none(answer_header(&an, "vary")));

@@ -6,6 +6,11 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
 
 /* How connections end: deadlines, clients that leave, limits, draining; and what an idle one costs. */
 
@@ -336,7 +341,8 @@ TEST(conn_half_closed_clients_get_their_answers)
 
 TEST(conn_incomplete_requests_end_with_their_client)
 {
-    static const char *const parts[] = {"", "GET /", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"};
+    static const char *const parts[] = {"", "GET /",
+                                        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe"};
 
     fixture_start(NULL);
     for (size_t i = 0; i < nelem(parts); i++) {
@@ -487,6 +493,8 @@ TEST(conn_without_descriptors_refuses_and_recovers)
     struct rlimit before;
     struct answer an;
 
+    if (RUNNING_ON_VALGRIND) /* which accepts first and then finds that there are too many */
+        return;
     fixture_start(NULL);
     in = fixture_listen();
     fixture_turns();

@@ -3,7 +3,8 @@
 #include "base/buf.h"
 #include "http.h"
 
-/* The head and chunk parsers against tables of bytes: each row in one piece, cut in two at every place, and octet by octet. */
+/* The head and chunk parsers against tables of bytes: each row in one piece, cut in two at every place, and
+ * octet by octet. */
 
 enum { DONE = 1, MORE = 0 };
 
@@ -13,13 +14,16 @@ struct row {
     int result; /* DONE, MORE or -status */
 };
 
-#define ROW(result, bytes) {bytes, sizeof(bytes) - 1, result}
-#define GET_LINE "GET / HTTP/1.1\r\n"
-#define POST_LINE "POST / HTTP/1.1\r\n"
-#define HOST "Host: a\r\n"
-#define GET(result, fields) ROW(result, GET_LINE HOST fields "\r\n")
-#define POST(result, fields) ROW(result, POST_LINE HOST fields "\r\n")
-#define LINE(result, line) ROW(result, line "\r\n" HOST "\r\n")
+#define ROW(result, bytes)                                                                                   \
+    {                                                                                                        \
+        bytes, sizeof(bytes) - 1, result                                                                     \
+    }
+#define GET_LINE                 "GET / HTTP/1.1\r\n"
+#define POST_LINE                "POST / HTTP/1.1\r\n"
+#define HOST                     "Host: a\r\n"
+#define GET(result, fields)      ROW(result, GET_LINE HOST fields "\r\n")
+#define POST(result, fields)     ROW(result, POST_LINE HOST fields "\r\n")
+#define LINE(result, line)       ROW(result, line "\r\n" HOST "\r\n")
 #define WITH_HOST(result, value) ROW(result, GET_LINE "Host:" value "\r\n\r\n")
 
 static const struct row head_rows[] = {
@@ -361,8 +365,8 @@ static void head_check(struct arena *a, const struct row *row, size_t cut, size_
             break;
     }
     if (rc != row->result)
-        test_failed(__FILE__, __LINE__, "%d instead of %d, cut at %zu by %zu: '%s'", rc, row->result, cut, step,
-                    row->bytes);
+        test_failed(__FILE__, __LINE__, "%d instead of %d, cut at %zu by %zu: '%s'", rc, row->result, cut,
+                    step, row->bytes);
 }
 
 TEST(http_head_table_at_every_cut)
@@ -454,7 +458,9 @@ TEST(http_head_saturates_a_huge_length)
 {
     struct http_head h;
 
-    CHECK_INT(head_parse(a, STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 184467440737095516160\r\n\r\n"), &h), DONE);
+    CHECK_INT(
+        head_parse(a, STR("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 184467440737095516160\r\n\r\n"), &h),
+        DONE);
     CHECK_INT(h.content_length, INT64_MAX);
 }
 
@@ -521,7 +527,10 @@ static const struct chunk_row {
     int result;
     const char *body;
 } chunk_rows[] = {
-#define CHUNK(result, body, bytes) {bytes, sizeof(bytes) - 1, result, body}
+#define CHUNK(result, body, bytes)                                                                           \
+    {                                                                                                        \
+        bytes, sizeof(bytes) - 1, result, body                                                               \
+    }
     CHUNK(DONE, "", "0\r\n\r\n"),
     CHUNK(DONE, "", "000\r\n\r\n"),
     CHUNK(DONE, "", "0000000000000000\r\n\r\n"),
@@ -632,8 +641,8 @@ static void chunk_check(struct arena *a, const struct chunk_row *row, size_t cut
     }
     rc = rc > 0 ? MORE : rc == 0 ? DONE : rc;
     if (rc != row->result || !str_eq(buf_str(&body), str_from(row->body)))
-        test_failed(__FILE__, __LINE__, "%d instead of %d, cut at %zu by %zu: '%s'", rc, row->result, cut, step,
-                    row->bytes);
+        test_failed(__FILE__, __LINE__, "%d instead of %d, cut at %zu by %zu: '%s'", rc, row->result, cut,
+                    step, row->bytes);
 }
 
 TEST(http_chunked_table_at_every_cut)

@@ -102,8 +102,11 @@ TEST(req_access_log_has_one_line_per_request)
     struct str text;
 
     fixture_start(NULL);
-    line = log_entry(a, log_of(a, "GET /items/a%20b?token=secret HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.8.7.6\r\n"
-                                  "Authorization: Bearer secret\r\n\r\n", 1));
+    line = log_entry(
+        a, log_of(a,
+                  "GET /items/a%20b?token=secret HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.8.7.6\r\n"
+                  "Authorization: Bearer secret\r\n\r\n",
+                  1));
     CHECK_STR(json_get_text(line, STR("method")), STR("GET"));
     CHECK_STR(json_get_text(line, STR("path")), STR("/items/a%20b"));
     CHECK_STR(json_get_text(line, STR("client")), STR("9.8.7.6"));
@@ -117,7 +120,8 @@ TEST(req_access_log_has_one_line_per_request)
     CHECK_STR(json_raw(json_get(line, STR("status"))), STR("400"));
     text = log_of(a, GET("/events"), 1);
     CHECK_INT(text.n, 0); /* that route is quiet */
-    text = log_of(a, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nOrigin: b\r\nAccess-Control-Request-Method: GET\r\n\r\n", 1);
+    text = log_of(
+        a, "OPTIONS /x HTTP/1.1\r\nHost: a\r\nOrigin: b\r\nAccess-Control-Request-Method: GET\r\n\r\n", 1);
     CHECK_INT(text.n, 0);
     fixture_stop();
 }
@@ -174,7 +178,10 @@ static int handler(struct req *r UNUSED)
     return 0;
 }
 
-#define ROW(verb, text, bits) {.method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits}
+#define ROW(verb, text, bits)                                                                                \
+    {                                                                                                        \
+        .method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits          \
+    }
 
 static const struct route contradictions[][2] = {
     {ROW(GET, "a", 0)},

@@ -7,7 +7,10 @@ static int handler(struct req *r UNUSED)
     return 0;
 }
 
-#define ROW(verb, text, bits) {.method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits}
+#define ROW(verb, text, bits)                                                                                \
+    {                                                                                                        \
+        .method = HTTP_##verb, .path = text, .rule = RULE_PUBLIC, .handler = handler, .flags = bits          \
+    }
 
 static const struct route rows[] = {
     ROW(GET, "/", 0),
@@ -29,7 +32,7 @@ static const struct route rows[] = {
 
 enum { NONE = -1, BAD = -2 };
 #define ALLOW_GET (1u << HTTP_GET | 1u << HTTP_HEAD | 1u << HTTP_OPTIONS)
-#define ALLOW(m) (1u << HTTP_##m)
+#define ALLOW(m)  (1u << HTTP_##m)
 
 static const struct {
     enum http_method method;
@@ -94,8 +97,11 @@ static const struct {
     {HTTP_POST, "/webhooks", NONE, 0, {0}},
     {HTTP_GET, "/webhooks/literal", 9, ALLOW_GET | ALLOW(POST), {0}},
     {HTTP_POST, "/webhooks/literal", 7, ALLOW_GET | ALLOW(POST), {"literal"}},
-    {HTTP_POST, "/webhooks/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/24/25/26", 7,
-     ALLOW_GET | ALLOW(POST), {"1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/24/25/26"}},
+    {HTTP_POST,
+     "/webhooks/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/24/25/26",
+     7,
+     ALLOW_GET | ALLOW(POST),
+     {"1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23/24/25/26"}},
     {HTTP_GET, "/files/ns", 13, ALLOW_GET, {"ns"}},
     {HTTP_GET, "/files/ns/", 13, ALLOW_GET, {"ns"}},
     {HTTP_GET, "/files/n%20s/a/b", 12, ALLOW_GET, {"n s", "a/b"}},
@@ -114,8 +120,9 @@ TEST(route_find_table)
 
         if (rc != (cases[i].row == BAD ? -EINVAL : 0) || m.route != wanted || m.methods != cases[i].methods ||
             m.path_is_known != (cases[i].methods != 0))
-            test_failed(__FILE__, __LINE__, "%s %s: %d, row %td, methods %x", http_method_name(cases[i].method),
-                        cases[i].path, rc, m.route != NULL ? m.route - rows : -1, m.methods);
+            test_failed(__FILE__, __LINE__, "%s %s: %d, row %td, methods %x",
+                        http_method_name(cases[i].method), cases[i].path, rc,
+                        m.route != NULL ? m.route - rows : -1, m.methods);
         for (size_t p = 0; p < 2 && m.route != NULL && cases[i].params[p] != NULL; p++)
             CHECK_STR(m.params[p], str_from(cases[i].params[p]));
     }

@@ -158,6 +158,7 @@ TEST(server_ends_when_it_cannot_start)
     int listening = listen_on_loopback(&in);
 
     CHECK_INT(exit_status(server_fork(listening, start_fails, 2)), EXIT_FAILURE);
-    CHECK_INT(exit_status(server_fork(listening, start, 1)), EXIT_FAILURE); /* no databases at the first start */
+    CHECK_INT(exit_status(server_fork(listening, start, 1)),
+              EXIT_FAILURE); /* no databases at the first start */
     (void)close(listening);
 }

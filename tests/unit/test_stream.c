@@ -8,7 +8,7 @@
 /* Server-sent events: framing, sharing, slow and leaving clients, memory. */
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define EVENTS GET("/events")
+#define EVENTS    GET("/events")
 
 static struct conn_stats stats(void)
 {
@@ -373,7 +373,9 @@ TEST(stream_idle_subscriber_costs_little)
            sizeof(struct conn), sizeof(struct conn_stream), sizeof(struct stream_sink), sizeof(struct source),
            each + sizeof(struct stream_sink));
     CHECK(each + sizeof(struct stream_sink) <= 512);
-    CHECK(sizeof(struct conn) + sizeof(struct conn_stream) + sizeof(struct stream_sink) + sizeof(struct source) <= 448);
+    CHECK(sizeof(struct conn) + sizeof(struct conn_stream) + sizeof(struct stream_sink) +
+              sizeof(struct source) <=
+          448);
     for (size_t i = 0; i < COUNT; i++)
         client_close(&c[i]);
     fixture_stop();
