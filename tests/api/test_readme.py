@@ -42,6 +42,7 @@ class Shell:
 def shell(make_run):
     """A shell for which the tutorial's address and `make key` mean a server of the test's own."""
     server = make_run()
+    server.require_model()
     shell = Shell({**os.environ, "PORT": str(server.port), "VAR": str(server.var)})
     shell.server = server
     yield shell

@@ -122,6 +122,7 @@ def test_var_in_use_is_an_error(make_run):
 
 def test_conversation_with_the_local_model(make_run):
     server = make_run()
+    server.require_model()
     admin = server.client(server.make("key").strip(), timeout=120)
     chat = admin.post("/agents/default/default/chats", {}).json()
     with admin.stream("POST", f"/chats/{chat['id']}/messages/stream",
