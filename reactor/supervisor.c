@@ -43,6 +43,7 @@ struct member {
     int control;             /* our end; -1 while DOWN */
     int listener;            /* a worker's Unix socket, for as long as we live; else -1 */
     char path[SUPERVISOR_PATH_MAX];
+    char node[CHILD_NODE_SIZE];
     uint64_t generation;
     unsigned deaths;         /* in a row, see SUPERVISOR_STEADY_MS */
     int64_t started_ms;
@@ -58,7 +59,6 @@ static struct supervisor {
     size_t members_count;
     int listeners[CHILD_LISTENERS_MAX];
     size_t listeners_count;
-    char node[CHILD_NODE_SIZE];
     char directory[SUPERVISOR_PATH_MAX];
     bool owns_directory; /* made by us, so removed by us */
     bool was_ready;
@@ -121,7 +121,7 @@ static void member_spawn(struct member *m)
     struct process_start start = {
         .title = m->title,
         .instance = m->instance,
-        .node = state.node,
+        .node = m->node,
         .generation = ++m->generation,
         .listeners = m->listener >= 0 ? &m->listener : state.listeners,
         .listeners_count = m->listener >= 0 ? 1 : state.listeners_count,
@@ -266,7 +266,9 @@ static void on_told(struct ev_loop *ev, ev_io *w, int revents UNUSED)
 
 static void member_log_death(const struct member *m, int status)
 {
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && state.is_stopping)
+        log_info("supervisor", "%s[%d] ended before it had started", m->title, (int)m->pid);
+    else if (WIFSIGNALED(status))
         log_error("supervisor", "%s[%d] was killed by signal %d", m->title, (int)m->pid, WTERMSIG(status));
     else if (WEXITSTATUS(status) != 0 || !state.is_stopping)
         log_error("supervisor", "%s[%d] ended with status %d", m->title, (int)m->pid, WEXITSTATUS(status));
@@ -357,15 +359,19 @@ static int supervisor_listen(void)
 
 static int member_init(struct member *m, const struct process *p, unsigned instance)
 {
+    struct uuid node = uuid_new();
+
     *m = (struct member){.process = p, .instance = instance, .control = -1, .listener = -1};
     ev_init(&m->died, on_died);
     ev_init(&m->told, on_told);
     ev_init(&m->again, on_again);
-    if (p->listens == PROCESS_LISTENS_TCP) {
+    uuid_write(m->node, &node);
+    if (p->listens == PROCESS_LISTENS_TCP && instance == 0)
         snprintf(m->title, sizeof(m->title), "%s", p->title);
+    else
+        snprintf(m->title, sizeof(m->title), "%s-%u", p->title, instance);
+    if (p->listens == PROCESS_LISTENS_TCP)
         return 0;
-    }
-    snprintf(m->title, sizeof(m->title), "%s-%u", p->title, instance);
     if ((size_t)snprintf(m->path, sizeof(m->path), "%s/%s.sock", state.directory, m->title) >= sizeof(m->path))
         return -ENAMETOOLONG;
     m->listener = listen_unix(m->path);
@@ -417,10 +423,8 @@ static void supervisor_watch(void)
 
 static int supervisor_open(void)
 {
-    struct uuid node = uuid_new();
     int rc;
 
-    uuid_write(state.node, &node);
     notify_open(&state.notify);
     rc = supervisor_listen();
     if (rc == 0)

@@ -22,9 +22,9 @@ struct child_worker {
 };
 
 struct child {
-    const char *title;   /* "reactor", "llm-0" */
+    const char *title;   /* "reactor", "reactor-1", "llm-0" */
     unsigned instance;   /* 0 … */
-    char node[CHILD_NODE_SIZE]; /* a uuid: the same for all reactors of one supervisor */
+    char node[CHILD_NODE_SIZE]; /* a uuid: of this instance, however often it is started again */
     uint64_t generation; /* how many times this process was started, from 1 */
     int listeners[CHILD_LISTENERS_MAX]; /* listening already: TCP for the reactor, one Unix socket for a worker */
     size_t listeners_count;

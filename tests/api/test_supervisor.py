@@ -46,6 +46,17 @@ def test_a_request_waits_for_the_next_reactor(server):
         assert server.client().get("/health").status == 200
 
 
+def test_several_reactors_are_nodes_of_their_own(new_sinas):
+    server = new_sinas(HTTP_WORKERS=2)
+    children = until(lambda: len(server.children()) == len(TITLES) + 1 and server.children(), what="all processes")
+    commands = [pathlib.Path(f"/proc/{children[title]}/cmdline").read_bytes().split(b"\0")
+                for title in ("reactor", "reactor-1")]
+    nodes = {words[words.index(b"--node") + 1] for words in commands}
+    assert len(nodes) == 2
+    for _ in range(20):
+        assert server.client().get("/health").status == 200
+
+
 def test_a_frozen_reactor_is_replaced(server):
     new_pid(server, "reactor", server.kill("reactor", signal.SIGSTOP))
     assert server.client().get("/health").status == 200
