@@ -41,28 +41,38 @@ struct resource {
     const char *table;
     const char *permission; /* "sinas.skills" */
     enum resource_key key;
-    bool is_fixed;          /* the routes check fixed permissions; rows have no rule of their own */
-    bool owned;             /* has user_id: the creator owns the row */
-    bool packaged;          /* has managed_by, config_name, config_checksum */
-    bool has_visibility;    /* spec 10 §4.6: rows that are not private can be read with :own */
-    bool soft_delete;       /* DELETE clears is_active (and the exclusive column) */
-    bool filters_namespace; /* the list takes ?namespace= */
+    bool is_fixed;       /* the routes check fixed permissions; rows have no rule of their own */
+    bool owned;          /* has user_id: the creator owns the row */
+    bool packaged;       /* has managed_by, config_name, config_checksum */
+    bool has_visibility; /* spec 10 §4.6: rows that are not private can be read with :own */
+    bool soft_delete;    /* DELETE clears is_active (and the exclusive column) */
     enum resource_inactive inactive;
-    const char *exclusive;            /* a bool column that one row at most has true */
-    const char *exclusive_constraint; /* that holds it to this, deferred to the end of the statement */
-    const char *order;                /* of the list; NULL: created_at, id */
-    const char *duplicate;            /* "<duplicate> '<key>' already exists"; NULL: the noun */
+    const char *
+        exclusive; /* a bool column that one row at most has true, by a constraint at the end of statements */
+    const char *order;     /* of the list; NULL: created_at, id */
+    const char *duplicate; /* "<duplicate> '<key>' already exists"; NULL: the noun */
     const struct violation *violations;
     size_t violations_count;
-    struct body create, update; /* the kind's table, see RESOURCE_BODIES */
+    struct body create, update, list; /* see RESOURCE_BODIES, RESOURCE_LIST_TAKES */
     /* Looks at or changes the values before they are written. 0, or -1 with the answer set. */
     int (*before_write)(struct req *r, struct values *v);
     /* The answer from the row's JSON, for what PostgreSQL cannot compute. */
     struct str (*render)(struct req *r, struct str json);
 };
 
+/* What a list takes in its query, each with what stands above: how many of resource_list_columns. */
+enum resource_list {
+    LIST_PAGED = 2,        /* skip, limit */
+    LIST_BY_NAMESPACE = 3, /* namespace */
+    LIST_INACTIVE_TOO = 4  /* include_inactive */
+};
+extern const struct column resource_list_columns[LIST_INACTIVE_TOO];
+
+/* The kind's one table is what may be created and updated. */
 #define RESOURCE_BODIES(schema_name, table)                                                                  \
     .create = BODY(schema_name "Create", table), .update = BODY_UPDATE(schema_name "Update", table)
+#define RESOURCE_LIST_TAKES(schema_name, count)                                                              \
+    .list = {.name = schema_name "List", .columns = resource_list_columns, .columns_count = (count)}
 
 /* The kinds, for the tests and for everything that walks over them. */
 extern const struct resource *const resources[];

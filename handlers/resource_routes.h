@@ -14,7 +14,8 @@
      .data = &kind##_resource}
 #define RESOURCE_ROUTES(base, key, update_verb, kind) \
     RESOURCE_ROW(POST, base, resource_create, &kind##_resource.create, kind), \
-    RESOURCE_ROW(GET, base, resource_list, NULL, kind), \
+    {.method = HTTP_GET, .path = (base), .rule = RULE_OBJECT, .handler = resource_list, \
+     .query = &kind##_resource.list, .data = &kind##_resource}, \
     RESOURCE_ROW(GET, base key, resource_get, NULL, kind), \
     RESOURCE_ROW(update_verb, base key, resource_update, &kind##_resource.update, kind), \
     RESOURCE_ROW(DELETE, base key, resource_delete, NULL, kind)
@@ -23,13 +24,14 @@
 #define RESOURCE_FIXED_ROW(verb, path_, permission_, handler_, body_, kind) \
     {.method = HTTP_##verb, .path = (path_), .rule = RULE_FIXED, .permission = (permission_), \
      .handler = (handler_), .body = (body_), .data = &kind##_resource}
-#define RESOURCE_FIXED_ROUTES(base, get_key, key, update_verb, permission, kind) \
-    RESOURCE_FIXED_ROW(POST, base, permission ".create:all", resource_create, &kind##_resource.create, kind), \
-    RESOURCE_FIXED_ROW(GET, base, permission ".read:all", resource_list, NULL, kind), \
-    RESOURCE_FIXED_ROW(GET, base get_key, permission ".read:all", resource_get, NULL, kind), \
-    RESOURCE_FIXED_ROW(update_verb, base key, permission ".update:all", resource_update, \
+#define RESOURCE_FIXED_ROUTES(base, get_key, key, update_verb, permission_, kind) \
+    RESOURCE_FIXED_ROW(POST, base, permission_ ".create:all", resource_create, &kind##_resource.create, kind), \
+    {.method = HTTP_GET, .path = (base), .rule = RULE_FIXED, .permission = permission_ ".read:all", \
+     .handler = resource_list, .query = &kind##_resource.list, .data = &kind##_resource}, \
+    RESOURCE_FIXED_ROW(GET, base get_key, permission_ ".read:all", resource_get, NULL, kind), \
+    RESOURCE_FIXED_ROW(update_verb, base key, permission_ ".update:all", resource_update, \
                        &kind##_resource.update, kind), \
-    RESOURCE_FIXED_ROW(DELETE, base key, permission ".delete:all", resource_delete, NULL, kind)
+    RESOURCE_FIXED_ROW(DELETE, base key, permission_ ".delete:all", resource_delete, NULL, kind)
 /* clang-format on */
 
 #endif

@@ -265,7 +265,7 @@ static void draft_delete(struct draft *d, const struct resource *k)
 
 static void add_list_filters(struct draft *d, const struct resource *k, unsigned space, unsigned inactive_too)
 {
-    if (k->filters_namespace)
+    if (k->list.columns_count >= LIST_BY_NAMESPACE)
         buf_addf(&d->text, " and ($%u is null or t.namespace = $%u)", space, space);
     if (k->inactive == INACTIVE_GONE)
         buf_add(&d->text, STR(" and t.is_active"));

@@ -26,7 +26,7 @@ static const struct column llm_provider_columns[] = {
     {"is_default",    COL_BOOL,   0, .fallback = "false"},
     {"is_active",     COL_BOOL,   0, .fallback = "true"},
     {"created_at",    COL_TIME,   COL_READ_ONLY},
-    {"updated_at",    COL_TIME,   COL_READ_ONLY | COL_NULLABLE},
+    {"updated_at",    COL_TIME,   COL_READ_ONLY},
 };
 /* clang-format on */
 
@@ -44,10 +44,10 @@ const struct resource llm_provider_resource = {
     .soft_delete = true,
     .inactive = INACTIVE_LISTED,
     .exclusive = "is_default",
-    .exclusive_constraint = "llm_providers_one_default",
     .order = "t.created_at desc, t.id",
     .duplicate = "LLM provider with name",
     .violations = llm_provider_violations,
     .violations_count = nelem(llm_provider_violations),
     RESOURCE_BODIES("LLMProvider", llm_provider_columns),
+    RESOURCE_LIST_TAKES("LLMProvider", LIST_PAGED),
 };

@@ -1,6 +1,7 @@
 """Agents as a resource: spec 20 §1.2 to §1.5 and lines 1 to 3 of its checklist."""
 
 import re
+import threading
 import uuid
 
 import pytest
@@ -372,6 +373,24 @@ def test_a_refused_update_leaves_the_default_where_it_is(owner, other, space):
     assert owner.get(f"{AGENTS}/{space}/a").json()["is_default"] is True
 
 
+def test_many_at_once_take_the_default(sinas, owner, space):
+    for name in "abcd":
+        create(owner, space, name)
+    answers = []
+
+    def take(name):
+        for _ in range(5):
+            answers.append(owner.put(f"{AGENTS}/{space}/{name}", {"is_default": True}).status)
+
+    threads = [threading.Thread(target=take, args=name) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {200}
+    assert sinas.psql("select count(*) from agents where is_default") == "1"
+
+
 # ---- delete ----
 
 
@@ -507,7 +526,7 @@ def test_key_is_limited_by_its_owner(sinas, rows, space):
     made = owner.post("/api/v1/api-keys", {"name": f"k-{space}", "permissions": {
         f"sinas.agents/{space}/*.delete:own": True, f"sinas.agents/{space}/*.read:all": True}})
     assert made.status == 201, made
-    key = sinas.client(made.json()["api_key"])
+    key = sinas.client(made.json()["key"])
     assert names(key.get(AGENTS), space) == ["a", "b", "c"]
     assert key.delete(f"{AGENTS}/{space}/c").status == 403
     assert key.delete(f"{AGENTS}/{space}/a").status == 204

@@ -40,7 +40,6 @@ TEST(resource_descriptors_are_complete)
 
         CHECK(str_starts(str_from(k->permission), STR("sinas.")));
         CHECK(k->key != KEY_NS_NAME || resource_is_namespaced(k));
-        CHECK((k->exclusive == NULL) == (k->exclusive_constraint == NULL));
         CHECK(k->create.columns == k->update.columns && (k->update.flags & BODY_PARTIAL));
         for (size_t n = 0; n < k->create.columns_count; n++)
             check_column(a, k, &k->create.columns[n]);
