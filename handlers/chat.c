@@ -38,15 +38,9 @@ static const struct column message_columns[] = {
 };
 const struct body message_body = BODY("MessageSend", message_columns);
 
-static void agent_filter_check(struct check *c, const struct json *v)
-{
-    if (str_find_byte(json_text(v), '/') <= 0)
-        check_rule(c, v, "agent must be namespace/name");
-}
-
 static const struct column chat_list_columns[] = {
     {"include_archived", COL_BOOL, .fallback = "false"},
-    {"agent", COL_TEXT, .check = agent_filter_check},
+    {"agent", COL_TEXT, .pattern = "^[^/]+/.+$"},
     QUERY_SKIP,
     {"limit", COL_INT, .ge = "1", .le = "1000"}, /* absent: all */
 };
@@ -58,16 +52,8 @@ static const struct column messages_columns[] = {
 };
 const struct body chat_messages_query = BODY("MessageList", messages_columns);
 
-static void last_id_check(struct check *c, const struct json *v)
-{
-    struct event_id id;
-
-    if (!str_eq(json_text(v), STR("$")) && event_id_parse(json_text(v), &id) < 0)
-        check_rule(c, v, "last_id must be 0, $ or <ms>-<seq>");
-}
-
 static const struct column stream_columns[] = {
-    {"last_id", COL_TEXT, .check = last_id_check},
+    {"last_id", COL_TEXT, .pattern = "^(\\$|[0-9]{1,18}(-[0-9]{1,18})?)$"},
 };
 const struct body chat_stream_query = BODY("ChatStream", stream_columns);
 

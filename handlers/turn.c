@@ -455,18 +455,6 @@ unsigned turns_count(const struct turns *all)
     return (unsigned)all->by_chat.count + all->starting;
 }
 
-/* Reactors of one supervisor share its node id; each owns its turns under one of its own. */
-static void turns_node(struct turns *all)
-{
-    const struct child *child = child_self();
-    unsigned last = 0;
-
-    memcpy(all->node, child->node, sizeof(all->node));
-    (void)sscanf(all->node + 34, "%2x", &last);
-    (void)snprintf(all->node + 34, 3, "%02x", (last ^ child->instance) & 0xff);
-    all->generation = (int64_t)child->generation;
-}
-
 struct turns *turns_new(struct server *s)
 {
     struct turns *all = mem_zalloc(sizeof(*all));
@@ -474,7 +462,8 @@ struct turns *turns_new(struct server *s)
     all->server = s;
     table_init(&all->by_chat);
     list_init(&all->list);
-    turns_node(all);
+    memcpy(all->node, child_self()->node, sizeof(all->node));
+    all->generation = (int64_t)child_self()->generation;
     return all;
 }
 

@@ -3,6 +3,7 @@
 #define HANDLERS_TURN_STATE_H
 
 #include "base/table.h"
+#include "core/child.h"
 #include "handlers/history.h"
 #include "handlers/turn.h"
 
@@ -18,7 +19,7 @@ struct turns {
     struct table by_chat;
     struct list list;
     unsigned starting;     /* wait for their chat's lock */
-    char node[37];         /* of this reactor: the supervisor's, told apart by instance */
+    char node[CHILD_NODE_SIZE]; /* of this reactor, the same for its successors */
     int64_t generation;
     int64_t leased_until_ms; /* on the loop's clock */
     bool is_renewing;

@@ -70,6 +70,12 @@ static void add_connection(const struct req *r, enum answer_framing framing, boo
         buf_add(out, STR("Connection: keep-alive\r\n"));
 }
 
+/* Whether the handler has set it, spelled as everywhere in our code. */
+static bool has_header(const struct req *r, struct str name_colon)
+{
+    return str_find(buf_str(&r->headers), name_colon) >= 0;
+}
+
 static void add_security(const struct req *r, struct buf *out)
 {
     unsigned flags = r->route != NULL ? r->route->flags : 0;
@@ -77,11 +83,11 @@ static void add_security(const struct req *r, struct buf *out)
     buf_add(out, security_headers);
     if (!(flags & ROUTE_FRAMEABLE))
         buf_add(out, STR("X-Frame-Options: SAMEORIGIN\r\n"));
-    if ((flags & ROUTE_NO_STORE) && !r->is_streaming) /* which says so itself */
+    if ((flags & ROUTE_NO_STORE) && !has_header(r, STR("Cache-Control:")))
         buf_add(out, STR("Cache-Control: no-store\r\n"));
     if (r->is_tls)
         buf_add(out, STR("Strict-Transport-Security: max-age=31536000; includeSubDomains; preload\r\n"));
-    if (r->status == 401 && str_find(buf_str(&r->headers), STR("WWW-Authenticate:")) < 0)
+    if (r->status == 401 && !has_header(r, STR("WWW-Authenticate:")))
         buf_add(out, STR("WWW-Authenticate: Bearer\r\n"));
 }
 

@@ -48,6 +48,7 @@ struct channel {
     void *arg;
     bool is_ended;
     bool missed_redis; /* Redis lacks some events: all that are in memory are given to it again */
+    uint64_t connection; /* to Redis, that the last ones were saved on */
     char id[37];
     char chat_id[37];
     char user_id[37];
@@ -283,10 +284,25 @@ static void channel_xadd(struct channel *ch, struct str key, struct event *e, re
     redis_send(ch->all->server->redis, nelem(argv), argv, done, arg);
 }
 
+static void channel_bind(struct channel *ch)
+{
+    char key[64], value[192], seconds[24];
+    int key_n = snprintf(key, sizeof(key), "sinas:stream:meta:%s", ch->id);
+    int value_n = snprintf(value, sizeof(value), "{\"chat_id\":\"%s\",\"user_id\":\"%s\",\"job_id\":\"%s\"}",
+                           ch->chat_id, ch->user_id, ch->id);
+    int seconds_n = snprintf(seconds, sizeof(seconds), "%" PRId64, ch->ttl_s);
+    struct str argv[] = {STR("SET"), str_of(key, (size_t)key_n), str_of(value, (size_t)value_n), STR("EX"),
+                         str_of(seconds, (size_t)seconds_n)};
+
+    redis_send(ch->all->server->redis, nelem(argv), argv, on_ignored, NULL);
+}
+
 /* Redis has lost events, or all of them: it gets what is in memory, in order, before anything new. */
 static void channel_save_again(struct channel *ch, struct str key)
 {
     ch->missed_redis = false;
+    ch->connection = redis_connections(ch->all->server->redis);
+    channel_bind(ch);
     list_each (e, &ch->events, struct event, link) {
         if (e->state == EVENT_DELIVERED)
             channel_xadd(ch, key, e, on_sent_again, ch);
@@ -303,7 +319,7 @@ static void on_flush(struct loop_hook *h)
     struct str key = str_of(key_text, (size_t)n);
     bool is_up = redis_is_up(redis);
 
-    if (is_up && ch->missed_redis)
+    if (is_up && (ch->missed_redis || ch->connection != redis_connections(redis)))
         channel_save_again(ch, key);
     list_each (e, &ch->events, struct event, link) {
         if (e->state != EVENT_NEW)
@@ -390,19 +406,6 @@ static void id_copy(char out[37], struct str id)
     out[id.n] = '\0';
 }
 
-static void channel_bind(struct channel *ch)
-{
-    char key[64], value[192], seconds[24];
-    int key_n = snprintf(key, sizeof(key), "sinas:stream:meta:%s", ch->id);
-    int value_n = snprintf(value, sizeof(value), "{\"chat_id\":\"%s\",\"user_id\":\"%s\",\"job_id\":\"%s\"}",
-                           ch->chat_id, ch->user_id, ch->id);
-    int seconds_n = snprintf(seconds, sizeof(seconds), "%" PRId64, ch->ttl_s);
-    struct str argv[] = {STR("SET"), str_of(key, (size_t)key_n), str_of(value, (size_t)value_n), STR("EX"),
-                         str_of(seconds, (size_t)seconds_n)};
-
-    redis_send(ch->all->server->redis, nelem(argv), argv, on_ignored, NULL);
-}
-
 struct channel *channel_open(struct channels *all, const struct channel_options *options)
 {
     struct channel *ch = mem_zalloc(sizeof(*ch));
@@ -421,6 +424,7 @@ struct channel *channel_open(struct channels *all, const struct channel_options 
     ch->next = (struct event_id){clock_real_us() / 1000, 1};
     ch->active_ms = loop_now_ms(&all->server->loop);
     ch->missed_redis = !redis_is_up(all->server->redis);
+    ch->connection = redis_connections(all->server->redis);
     table_add(&all->by_id, &ch->node, str_from(ch->id));
     list_append(&all->list, &ch->link);
     if (!ev_is_active(&all->sweep))

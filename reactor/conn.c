@@ -250,7 +250,6 @@ static void conn_free(struct conn *c)
     struct conn_pool *pool = c->pool;
 
     assert(c->state == CONN_CLOSING);
-    list_remove(&c->link);
     list_remove(&c->dirty);
     stream_free(c);
     req_free(c->req);
@@ -277,8 +276,8 @@ static void on_turn_end(struct loop_hook *h)
 
     while ((link = list_take(&pool->dirty)) != NULL)
         conn_flush(list_entry(link, struct conn, dirty));
-    while (!list_is_empty(&pool->states[CONN_CLOSING]))
-        conn_free(list_entry(pool->states[CONN_CLOSING].next, struct conn, link));
+    while ((link = list_take(&pool->states[CONN_CLOSING])) != NULL)
+        conn_free(list_entry(link, struct conn, link));
     answer_log_flush(pool);
 }
 

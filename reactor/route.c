@@ -69,7 +69,9 @@ static struct node *node_literal(struct node *n, struct str name)
     n->literals = mem_realloc(n->literals, (n->literals_count + 1) * sizeof(*n->literals));
     n->literals[n->literals_count++] = (struct node){.name = name};
     qsort(n->literals, n->literals_count, sizeof(*n->literals), node_compare);
-    return node_find_literal(n, name);
+    found = node_find_literal(n, name);
+    assert(found != NULL);
+    return found;
 }
 
 static void row_check(const struct route *row)

@@ -46,6 +46,8 @@ struct member {
     char node[CHILD_NODE_SIZE];
     uint64_t generation;
     unsigned deaths;         /* in a row, see SUPERVISOR_STEADY_MS */
+    int64_t credit;          /* see SUPERVISOR_CREDIT_MAX; as of credit_ms */
+    int64_t credit_ms;
     int64_t started_ms;
     int64_t asked_ms;        /* when the oldest ping without an answer was sent; 0: none is */
     ev_child died;
@@ -274,9 +276,23 @@ static void member_log_death(const struct member *m, int status)
         log_error("supervisor", "%s[%d] ended with status %d", m->title, (int)m->pid, WEXITSTATUS(status));
 }
 
+/* Whether a process that had served may come back at once. One that dies again and again soon may not. */
+static bool member_spend_credit(struct member *m)
+{
+    int64_t earned = (now_ms() - m->credit_ms) / SUPERVISOR_CREDIT_MS;
+
+    m->credit = m->credit + earned < SUPERVISOR_CREDIT_MAX ? m->credit + earned : SUPERVISOR_CREDIT_MAX;
+    m->credit_ms = now_ms();
+    if (m->credit == 0)
+        return false;
+    m->credit--;
+    return true;
+}
+
 static void on_died(struct ev_loop *ev, ev_child *w, int revents UNUSED)
 {
     struct member *m = container_of(w, struct member, died);
+    bool had_served = m->state == MEMBER_READY;
     bool is_hopeless = WIFEXITED(w->rstatus) && WEXITSTATUS(w->rstatus) == CHILD_EXIT_SETTINGS;
 
     member_log_death(m, w->rstatus);
@@ -285,7 +301,9 @@ static void on_died(struct ev_loop *ev, ev_child *w, int revents UNUSED)
     (void)close(m->control);
     m->control = -1;
     member_set_state(m, MEMBER_DOWN);
-    m->deaths = now_ms() - m->started_ms >= SUPERVISOR_STEADY_MS ? 1 : m->deaths + 1;
+    if (now_ms() - m->started_ms >= SUPERVISOR_STEADY_MS || (had_served && member_spend_credit(m)))
+        m->deaths = 0;
+    m->deaths++;
     if (state.is_stopping)
         supervisor_stop_next();
     else if (is_hopeless)

@@ -387,7 +387,7 @@ static int call_key(struct call *c, struct str token)
     if (token.n == 0)
         return 0;
     rc = fernet_decrypt(&c->request, &conf.fernet, token, &plain);
-    if (rc < 0 || !llm_header_value_is_fit(plain))
+    if (rc < 0 || !llm_header_is_fit(plain))
         return -EINVAL;
     buf_add(&c->key, plain);
     return 0;

@@ -29,10 +29,20 @@ struct str llm_error_text(const struct json *answer)
     return text.n != 0 ? text : STR_NONE;
 }
 
+bool llm_header_is_fit(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 127)
+            return false;
+    }
+    return true;
+}
+
 void llm_http_header(struct llm_http *http, struct str header)
 {
     assert(http->headers_count < LLM_HEADERS_MAX);
-    http->headers[http->headers_count++] = header;
+    if (llm_header_is_fit(header))
+        http->headers[http->headers_count++] = header;
 }
 
 void llm_http_headers(struct arena *a, struct llm_http *http, struct str key)

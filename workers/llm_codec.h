@@ -55,7 +55,9 @@ const struct llm_codec *llm_codec_find(struct str type);
 /* The provider's words in an error answer or chunk: error.message, error, message; STR_NONE when there are none. */
 struct str llm_error_text(const struct json *answer);
 
+/* Nothing is added when the header holds control characters, which would make it two. */
 void llm_http_header(struct llm_http *http, struct str header);
+bool llm_header_is_fit(struct str text);
 /* Content-Type and, if there is a key, the bearer token: what most dialects want. */
 void llm_http_headers(struct arena *a, struct llm_http *http, struct str key);
 

@@ -210,12 +210,3 @@ struct str llm_answer_words(struct arena *a, int status, struct str body)
         return arena_strf(a, "the provider answered with a redirect (HTTP %d), which is not followed", status);
     return arena_strf(a, "the provider answered HTTP %d", status);
 }
-
-bool llm_header_value_is_fit(struct str value)
-{
-    for (size_t i = 0; i < value.n; i++) {
-        if ((unsigned char)value.p[i] < ' ' || value.p[i] == 127)
-            return false;
-    }
-    return true;
-}

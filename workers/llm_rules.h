@@ -28,7 +28,4 @@ struct str llm_message(struct arena *a, struct str words, struct str key);
 /* Words for an error answer: the provider's if it has any. */
 struct str llm_answer_words(struct arena *a, int status, struct str body);
 
-/* Whether it can be a header's value: no control characters. */
-bool llm_header_value_is_fit(struct str value);
-
 #endif

@@ -12,7 +12,7 @@
 /* clang-format off */
 static const struct column agent_columns[] = {
     {"id",                  COL_UUID,   COL_READ_ONLY},
-    {"user_id",             COL_UUID,   COL_READ_ONLY},
+    {"user_id",             COL_UUID,   COL_READ_ONLY | COL_NULLABLE},
     {"namespace",           COL_TEXT,   COL_KEY, 255, 1, .fallback = "\"default\"", .pattern = AGENT_NAMESPACE},
     {"name",                COL_TEXT,   COL_KEY | COL_REQUIRED, 255, 1, .pattern = AGENT_NAME},
     {"description",         COL_TEXT,   COL_NULLABLE},
@@ -39,13 +39,13 @@ static const struct column agent_columns[] = {
     {"status_templates",    COL_OBJECT, 0, .fallback = "{}", .check = agent_check_templates},
     {"provider_overrides",  COL_OBJECT, 0, .fallback = "{}"},
     {"icon",                COL_TEXT,   COL_NULLABLE, 512},
-    {"icon_url",            COL_TEXT,   COL_READ_ONLY, .sql = AGENT_ICON_URL},
+    {"icon_url",            COL_TEXT,   COL_READ_ONLY | COL_NULLABLE, .sql = AGENT_ICON_URL},
     {"is_active",           COL_BOOL,   COL_UPDATE_ONLY},
     {"is_default",          COL_BOOL,   0, .fallback = "false"},
     {"default_job_timeout", COL_INT,    COL_NULLABLE, .gt = "0"},
     {"default_keep_alive",  COL_BOOL,   0, .fallback = "false"},
     {"created_at",          COL_TIME,   COL_READ_ONLY},
-    {"updated_at",          COL_TIME,   COL_READ_ONLY},
+    {"updated_at",          COL_TIME,   COL_READ_ONLY | COL_NULLABLE},
 };
 /* clang-format on */
 

@@ -26,7 +26,7 @@ static const struct column llm_provider_columns[] = {
     {"is_default",    COL_BOOL,   0, .fallback = "false"},
     {"is_active",     COL_BOOL,   0, .fallback = "true"},
     {"created_at",    COL_TIME,   COL_READ_ONLY},
-    {"updated_at",    COL_TIME,   COL_READ_ONLY},
+    {"updated_at",    COL_TIME,   COL_READ_ONLY | COL_NULLABLE},
 };
 /* clang-format on */
 

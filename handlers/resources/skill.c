@@ -6,17 +6,17 @@
 /* clang-format off */
 static const struct column skill_columns[] = {
     {"id",          COL_UUID, COL_READ_ONLY},
-    {"user_id",     COL_UUID, COL_READ_ONLY},
+    {"user_id",     COL_UUID, COL_READ_ONLY | COL_NULLABLE},
     {"namespace",   COL_TEXT, COL_KEY, 255, 1, .fallback = "\"default\"", .pattern = SKILL_NAME},
     {"name",        COL_TEXT, COL_KEY | COL_REQUIRED, 255, 1, .pattern = SKILL_NAME},
     {"description", COL_TEXT, COL_REQUIRED, 0, 1},
     {"content",     COL_TEXT, COL_REQUIRED, 0, 1},
     {"is_active",   COL_BOOL, 0, .fallback = "true"},
     {"created_at",  COL_TIME, COL_READ_ONLY},
-    {"updated_at",  COL_TIME, COL_READ_ONLY},
-    {"managed_by",  COL_TEXT, COL_READ_ONLY},
-    {"config_name", COL_TEXT, COL_READ_ONLY},
-    {"config_checksum", COL_TEXT, COL_READ_ONLY},
+    {"updated_at",  COL_TIME, COL_READ_ONLY | COL_NULLABLE},
+    {"managed_by",  COL_TEXT, COL_READ_ONLY | COL_NULLABLE},
+    {"config_name", COL_TEXT, COL_READ_ONLY | COL_NULLABLE},
+    {"config_checksum", COL_TEXT, COL_READ_ONLY | COL_NULLABLE},
 };
 /* clang-format on */
 

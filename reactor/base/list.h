@@ -73,7 +73,7 @@ static inline struct list *list_take(struct list *l)
 
     if (first == l)
         return NULL;
-    list_remove(first);
+    list_remove(first); /* NOLINT(clang-analyzer-unix.Malloc): it cannot know that what was freed was taken off */
     return first;
 }
 

@@ -254,6 +254,11 @@ bool redis_is_up(const struct redis *rd)
     return rd->link.state == LINK_UP;
 }
 
+uint64_t redis_connections(const struct redis *rd)
+{
+    return rd->link.connections;
+}
+
 int redis_ready_await(struct redis *rd, int64_t timeout_ms)
 {
     struct ready_waiter waiter;

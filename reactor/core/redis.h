@@ -27,6 +27,8 @@ struct redis_value {
 struct redis *redis_open(struct loop *l, struct str url);
 void redis_close(struct redis *rd);
 bool redis_is_up(const struct redis *rd);
+/* How often a connection came up: when it changes, Redis may have lost what it held. */
+uint64_t redis_connections(const struct redis *rd);
 MUST_USE int redis_ready_await(struct redis *rd, int64_t timeout_ms);
 
 /*

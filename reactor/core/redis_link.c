@@ -225,6 +225,7 @@ static void on_client_id(redisAsyncContext *context, void *answer, void *arg)
     link->has_failed = false;
     link->backoff_ms = REDIS_BACKOFF_FIRST_MS;
     link_set_state(link, LINK_UP);
+    link->connections++;
     log_info("redis", "%s: connected", link->name);
     link->on_up(link);
 }

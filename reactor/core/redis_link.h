@@ -42,6 +42,7 @@ struct redis_link {
     const char *name; /* for the log */
     const struct redis_address *address;
     enum redis_link_state state;
+    uint64_t connections; /* that came up so far */
     redisAsyncContext *context; /* NULL: DOWN, or the host's address is being looked up */
     struct resolve *look_up;
     unsigned attempts;

@@ -363,6 +363,7 @@ def page():
 
 
 def check_page(sinas, page):
+    page.wait_for("document.readyState === 'complete' && [...document.images].every(image => image.complete)")
     assert page.complaints == []
     assert {urllib.parse.urlsplit(url).netloc or "in the page" for url in page.requests} <= \
         {urllib.parse.urlsplit(sinas.url).netloc, "in the page"}
