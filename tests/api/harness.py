@@ -22,6 +22,8 @@ SERVERS = ROOT / "tests" / "servers"
 SUPERADMIN = "root@sinas.test"
 
 
+# In front of a command: it ends when the tests do, also when they are killed.
+WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"]
 # So that `make run` takes the program that is tested.
 BUILD_VARIABLES = [f"{name}={os.environ[name]}" for name in ("CC", "SAN", "COVERAGE") if os.environ.get(name)]
 
@@ -124,7 +126,7 @@ class Sinas:
         script = f'exec 3<&{fd} {fd}<&-; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve'
         if fd == 3:
             script = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve'
-        self.process = subprocess.Popen(["/bin/bash", "-c", script, SINAS], env=self.environment, cwd=self.directory,
+        self.process = subprocess.Popen([*WITH_US, "/bin/bash", "-c", script, SINAS], env=self.environment, cwd=self.directory,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, pass_fds=[fd])
         log.close()
         line = self.process.stdout.readline().decode()
@@ -253,7 +255,7 @@ class MakeRun:
     def start(self):
         """Returns when the ready line has come: of a first start also the installation of the model."""
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.command("run"), env=self.environment(), stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*WITH_US, *self.command("run")], env=self.environment(), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
         log.close()
         self.ready_line = next((line for line in self.process.stdout if line.startswith("ready ")), None)
