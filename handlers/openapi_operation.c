@@ -111,45 +111,28 @@ struct str openapi_operation_id(struct arena *a, const struct route *row)
 
 /* ---- kinds ---- */
 
-/* What a row of a kind does. */
-struct verb {
+/* What a generated handler does. */
+static const struct verb {
+    int (*handler)(struct req *r);
     const char *word;
     int status;
     bool is_list;
+} verbs[] = {
+    {resource_create, "create", 201, false},
+    {resource_list, "list", 200, true},
+    {resource_get, "get", 200, false},
+    {resource_get_exclusive, "get the default", 200, false},
+    {resource_update, "update", 200, false},
+    {resource_delete, "delete", 204, false},
 };
 
-static const struct verb verb_create = {"create", 201, false};
-static const struct verb verb_list = {"list", 200, true};
-static const struct verb verb_get = {"get", 200, false};
-static const struct verb verb_get_default = {"get the default", 200, false};
-static const struct verb verb_update = {"update", 200, false};
-static const struct verb verb_delete = {"delete", 204, false};
-
-static const struct verb *verb_of_get(struct str path)
-{
-    if (str_ends(path, STR("}")))
-        return &verb_get;
-    return str_ends(path, STR("/default")) ? &verb_get_default : &verb_list;
-}
-
-/* NULL for rows that are no kind's. */
 static const struct verb *verb_of(const struct route *row)
 {
-    if (row->data == NULL)
-        return NULL;
-    switch (row->method) {
-    case HTTP_GET:
-        return verb_of_get(str_from(row->path));
-    case HTTP_POST:
-        return &verb_create;
-    case HTTP_PUT:
-    case HTTP_PATCH:
-        return &verb_update;
-    case HTTP_DELETE:
-        return &verb_delete;
-    default:
-        return NULL;
+    for (size_t i = 0; i < nelem(verbs); i++) {
+        if (verbs[i].handler == row->handler)
+            return &verbs[i];
     }
+    return NULL;
 }
 
 const struct resource *openapi_kind_of(const struct route *row)

@@ -9,7 +9,7 @@
 /* Whether a path segment stands for a parameter. */
 bool openapi_is_param(struct str segment);
 
-/* The kind that a row with data serves; NULL for other rows. */
+/* The kind that a generated handler serves; NULL for other rows. */
 const struct resource *openapi_kind_of(const struct route *row);
 /* The name of the schema of its rows: the noun as one word. */
 struct str openapi_row_schema(struct arena *a, const struct resource *kind);

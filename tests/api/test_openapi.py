@@ -205,6 +205,24 @@ def test_bounds_of_queries_are_kept(admin, document):
             assert [error["loc"] for error in answer.detail] == [["query", parameter["name"]]]
 
 
+# One body each that their create takes, without the namespace and the name.
+KINDS = {"agents": ("Agent", {}), "skills": ("Skill", {"description": "d", "content": "c"}),
+         "llm-providers": ("LLMProvider", {"provider_type": "openai", "api_key": "sk-test"})}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_as_documented(admin, unique, kind):
+    noun, fields = KINDS[kind]
+    components = admin.get("/api/v1/openapi.json").json()["components"]
+    schema = components["schemas"][noun]
+    answer = admin.post(f"/api/v1/{kind}", {"name": f"openapi-{unique}", **fields})
+    assert answer.status == 201, answer
+    jsonschema.Draft202012Validator({**schema, "components": components}).validate(answer.json())
+    assert set(answer.json()) == set(schema["properties"])
+    listed = admin.get(f"/api/v1/{kind}")
+    jsonschema.Draft202012Validator({"type": "array", "items": schema, "components": components}).validate(listed.json())
+
+
 # ---- what only some callers see ----
 
 INPUT = {"type": "object", "properties": {"city": {"$ref": "#/$defs/place"}}, "required": ["city"],
