@@ -300,3 +300,61 @@ def test_many_streams_on_one_reactor(new_sinas, vendor):
     asyncio.run(everything())
     stored = fresh.psql("select count(*), count(distinct content) from messages where role = 'assistant'")
     assert stored == f"{count}|{count}"
+
+
+def test_sigterm_lets_running_answers_finish(crash):
+    chats = [crash.chat(crash.all_agent) for _ in range(2)]
+    streams = [crash.stream(chats[0], script(deltas=["a", {"sleep": 2}, "b"])),
+               crash.stream(chats[1], script(deltas=["a", {"sleep": 60}, "b"]), timeout=60)]
+    firsts = [next(iter(stream)) for stream in streams]
+    assert [text_of([first]) for first in firsts] == ["a", "a"]
+    start, status = time.monotonic(), []
+    stopper = threading.Thread(target=lambda: status.append(crash.sinas.stop()))
+    stopper.start()
+    rests = [list(stream) for stream in streams]
+    stopper.join()
+    print(f"stopped after {time.monotonic() - start:.1f} s")
+    assert status == [0]
+    assert text_of(rests[0]) == "b" and rests[0][-1].event == "done"
+    assert [e.event for e in rests[1]] == ["error"] and "shutting down" in rests[1][0].json()["error"]
+    crash.sinas.start()
+    contents = [m["content"] for m in crash.get(chats[1])["messages"]]
+    assert contents[1:] == ["a"]
+    assert crash.say(chats[1], script(deltas=["on"])).status == 200
+
+
+def test_two_servers_share_chats_and_streams(crash, new_sinas):
+    """Two nodes on one database and one Redis: each reads the other's streams, one turn per chat holds on both."""
+    environment = {"SECRET_KEY": crash.sinas.environment["SECRET_KEY"]}
+    other = new_sinas(database_url=crash.sinas.database_url, redis_url=crash.sinas.redis_url, **environment)
+    ann = other.client(crash.ann.headers["Authorization"].removeprefix("Bearer "))
+    chat = crash.chat(crash.all_agent, keep_alive=True)
+    stream = crash.stream(chat, script(deltas=["a", {"sleep": 1.5}, "b"]))
+    channel, events = stream.headers["X-Stream-Channel"], iter(stream)
+    first = next(events)
+    follower = ann.stream("GET", f"/chats/{chat['id']}/stream/{channel}")
+    second = ann.post(f"/chats/{chat['id']}/messages", {"content": script(deltas=["later"])})
+    mine = [first, *events]
+    assert [e for e in follower] == mine and text_of(mine) == "ab"
+    assert second.status == 200 and second.json()["content"] == "later"
+    assert [e for e in ann.stream("GET", f"/chats/{chat['id']}/stream/{channel}?last_id={first.id}")] == mine[1:]
+    roles = [m["role"] for m in crash.get(chat)["messages"]]
+    assert roles == ["user", "assistant"] * 2
+
+
+def test_survivor_ends_the_turns_of_a_dead_node(crash, new_sinas):
+    """A whole server dies for good; after its lease another one closes its turns and streams."""
+    environment = {"SECRET_KEY": crash.sinas.environment["SECRET_KEY"]}
+    other = new_sinas(database_url=crash.sinas.database_url, redis_url=crash.sinas.redis_url, **environment)
+    ann = other.client(crash.ann.headers["Authorization"].removeprefix("Bearer "))
+    chat = crash.chat(crash.all_agent, keep_alive=True)
+    stream = crash.stream(chat, script(deltas=["seen", {"sleep": 300}]))
+    channel, events = stream.headers["X-Stream-Channel"], [next(iter(stream))]
+    crash.sinas.process.kill()
+    crash.sinas.process.wait()
+    crash.sinas.psql("update nodes set lease_expires_at = now() where id in (select node_id from turns where ended_at is null)")
+    events += list(ann.stream("GET", f"/chats/{chat['id']}/stream/{channel}?last_id={events[0].id}"))
+    assert [e.event for e in events] == ["message", "error"]
+    assert ann.post(f"/chats/{chat['id']}/messages", {"content": script(deltas=["on"])}).json()["content"] == "on"
+    contents = [m["content"] for m in ann.get(f"/chats/{chat['id']}").json()["messages"] if m["role"] == "assistant"]
+    assert contents[0] == "seen" and contents[-1] == "on"
