@@ -344,9 +344,9 @@ def test_many_calls_at_once(client, vendor):
 
 
 def test_connections_are_reused(client, vendor):
-    for _ in range(5):
+    for _ in range(30):
         client.text()
-    assert vendor.state()["connections"] == 1
+    assert vendor.state()["connections"] < 5  # one or two: an answer's end may come behind the next request
 
 
 def test_another_reactor_takes_over(client, worker, vendor):
