@@ -1,10 +1,15 @@
 #include "workers/llm_codec.h"
 
+#include "base/hash.h"
+#include "workers/llm_anthropic.h"
+#include "workers/llm_mistral.h"
 #include "workers/llm_ollama.h"
 #include "workers/llm_openai.h"
 
 static const struct llm_codec *const llm_codecs[] = {
     &llm_openai,
+    &llm_mistral,
+    &llm_anthropic,
     &llm_ollama,
 };
 
@@ -26,6 +31,8 @@ struct str llm_error_text(const struct json *answer)
         text = json_text(error);
     if (text.n == 0)
         text = json_get_text(answer, STR("message"));
+    if (text.n == 0)
+        text = json_get_text(answer, STR("detail"));
     return text.n != 0 ? text : STR_NONE;
 }
 
@@ -55,4 +62,16 @@ void llm_http_headers(struct arena *a, struct llm_http *http, struct str key)
 struct str llm_url(struct arena *a, struct str base, struct str path)
 {
     return arena_strf(a, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(path));
+}
+
+struct str llm_id_hashed(struct arena *a, struct str id, size_t n)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    struct hash digest = hash_sha256(id);
+    char *text = arena_bytes(a, n);
+
+    assert(n <= HASH_SIZE);
+    for (size_t i = 0; i < n; i++)
+        text[i] = digits[digest.bytes[i] % (sizeof(digits) - 1)];
+    return str_of(text, n);
 }

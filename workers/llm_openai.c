@@ -228,7 +228,7 @@ static void write_body(struct arena *a, struct json_writer *w, const struct llm_
     write_numbers(w, ask);
     write_tools(w, ask->body);
     json_field_bool(w, STR("stream"), true);
-    if (dialect->has_stream_options && wants_usage(ask))
+    if (dialect->is_openai && wants_usage(ask))
         json_field_raw(w, STR("stream_options"), STR("{\"include_usage\":true}"));
     if (json_is(format, JSON_OBJECT))
         json_field_raw(w, STR("response_format"), json_raw(format));
@@ -248,7 +248,7 @@ void llm_openai_request(struct arena *a, const struct llm_ask *ask, const struct
     http->body = buf_str(&out);
     http->url = llm_url(a, ask->base, STR("/chat/completions"));
     llm_http_headers(a, http, ask->key);
-    if (organization.n != 0)
+    if (dialect->is_openai && organization.n != 0)
         llm_http_header(http, arena_strf(a, "OpenAI-Organization: " STR_FMT, STR_ARG(organization)));
 }
 
@@ -262,7 +262,7 @@ static void openai_request(struct arena *a, const struct llm_ask *ask, struct ll
     static const struct llm_openai_dialect dialect = {
         .part = openai_part,
         .call_id = same_id,
-        .has_stream_options = true,
+        .is_openai = true,
     };
 
     llm_openai_request(a, ask, &dialect, http);

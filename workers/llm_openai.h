@@ -13,7 +13,7 @@ struct llm_openai_dialect {
     /* The id of a call as it is sent. */
     struct str (*call_id)(struct arena *a, struct str id);
     bool names_tool_rows;
-    bool has_stream_options;
+    bool is_openai; /* stream options and organizations are OpenAI's own */
 };
 
 /* Builds body, URL and headers for base + "/chat/completions". */

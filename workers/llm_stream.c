@@ -60,6 +60,7 @@ static const struct {
     {STR_INIT("length"), STR_INIT("length")},
     {STR_INIT("max_tokens"), STR_INIT("length")},
     {STR_INIT("model_length"), STR_INIT("length")},
+    {STR_INIT("model_context_window_exceeded"), STR_INIT("length")},
     {STR_INIT("content_filter"), STR_INIT("content_filter")},
     {STR_INIT("refusal"), STR_INIT("content_filter")},
 };

@@ -169,6 +169,13 @@ int llm_tools_add(struct llm_tools *t, const struct llm_tool_part *part, struct 
     return tool_tell(t, tool, part->arguments, delta);
 }
 
+int llm_tools_has_arguments(const struct llm_tools *t, int64_t index)
+{
+    const struct llm_tool *tool = tool_by_index(t, index);
+
+    return tool != NULL ? buf_size(&tool->arguments) > 0 : -ENOENT;
+}
+
 static const struct llm_tool *tool_by_number(const struct llm_tools *t, uint32_t number)
 {
     for (size_t i = 0; i < t->count; i++) {

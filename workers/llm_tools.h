@@ -42,6 +42,9 @@ void llm_tools_fini(struct llm_tools *t);
  */
 MUST_USE int llm_tools_add(struct llm_tools *t, const struct llm_tool_part *part, struct buf *delta);
 
+/* Whether the call with the provider's index has arguments so far; negative when there is no such call. */
+int llm_tools_has_arguments(const struct llm_tools *t, int64_t index);
+
 /* All named calls as a JSON array, in the order in which they were announced; how many there are. */
 size_t llm_tools_write(const struct llm_tools *t, struct buf *out);
 
