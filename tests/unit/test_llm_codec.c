@@ -1,77 +1,8 @@
 /* Providers' dialects: what is sent, and what recorded streams mean wherever they are cut. */
 #include "test.h"
 
+#include "llm_fixture.h"
 #include "workers/llm_rules.h"
-#include "workers/llm_stream.h"
-
-/* ---- answers ---- */
-
-static void on_text(void *arg, struct str text)
-{
-    buf_addf(arg, "text(" STR_FMT ")", STR_ARG(text));
-}
-
-static void on_tool(void *arg, struct str tool_json)
-{
-    buf_addf(arg, "tool(" STR_FMT ")", STR_ARG(tool_json));
-}
-
-static void write_result(struct buf *out, const struct llm_result *r)
-{
-    buf_addf(out, "end(" STR_FMT, STR_ARG(r->finish));
-    if (!str_is_none(r->tool_calls))
-        buf_addf(out, " " STR_FMT, STR_ARG(r->tool_calls));
-    if (r->usage.is_known)
-        buf_addf(out, " %d+%d=%d", (int)r->usage.prompt, (int)r->usage.completion, (int)r->usage.total);
-    buf_addf(out, ")");
-}
-
-static int feed_pieces(struct llm_stream *s, struct str wire, size_t cut, size_t step)
-{
-    int rc = llm_stream_feed(s, str_head(wire, cut));
-
-    wire = str_from_offset(wire, cut);
-    while (wire.n > 0 && rc == 0) {
-        size_t n = step != 0 && step < wire.n ? step : wire.n;
-
-        rc = llm_stream_feed(s, str_head(wire, n));
-        wire = str_from_offset(wire, n);
-    }
-    return rc;
-}
-
-/* Everything that a wire says, as text. */
-static struct str stream_read(struct arena *a, const struct llm_codec *codec, struct str wire, size_t cut, size_t step)
-{
-    struct buf seen;
-    struct llm_sink sink = {.on_text = on_text, .on_tool = on_tool, .arg = &seen};
-    struct llm_stream s;
-    struct llm_result result;
-
-    buf_init_arena(&seen, a);
-    llm_stream_init(&s, codec, &sink);
-    if (feed_pieces(&s, wire, cut, step) >= 0 && llm_stream_finish(&s, a, &result) == 0)
-        write_result(&seen, &result);
-    else
-        buf_addf(&seen, "failed(" STR_FMT ")", STR_ARG(buf_str(&s.error)));
-    llm_stream_fini(&s);
-    return buf_str(&seen);
-}
-
-static void wire_check(struct arena *a, const char *type, struct str wire, struct str wanted)
-{
-    const struct llm_codec *codec = llm_codec_find(str_from(type));
-
-    CHECK_STR(stream_read(a, codec, wire, 0, 0), wanted);
-    for (size_t cut = 1; cut <= wire.n; cut++) {
-        struct arena own;
-
-        arena_init(&own);
-        CHECK_STR(stream_read(&own, codec, wire, cut, 0), wanted);
-        arena_fini(&own);
-    }
-    CHECK_STR(stream_read(a, codec, wire, 0, 1), wanted);
-}
 
 #define CHUNK(delta) "data: {\"choices\":[{\"index\":0,\"delta\":" delta ",\"finish_reason\":null}]}\n\n"
 #define FINISH(reason) "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" reason "\"}]}\n\n"
@@ -80,7 +11,7 @@ static void wire_check(struct arena *a, const char *type, struct str wire, struc
 
 TEST(llm_openai_plain_answer)
 {
-    wire_check(a, "openai",
+    llm_wire_check(a, "openai",
                STR(CHUNK("{\"role\":\"assistant\",\"content\":\"\"}") CHUNK("{\"content\":\"Hi\"}")
                        CHUNK("{\"content\":null}") CHUNK("{\"content\":\" \\u00e4\\ud83d\\ude00\"}") FINISH("stop")
                            USAGE DONE),
@@ -89,32 +20,32 @@ TEST(llm_openai_plain_answer)
 
 TEST(llm_openai_finish_reason_may_come_first_and_done_may_be_missing)
 {
-    wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") FINISH("length") CHUNK("{\"content\":\"b\"}")),
+    llm_wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") FINISH("length") CHUNK("{\"content\":\"b\"}")),
                STR("text(a)text(b)end(length)"));
-    wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") DONE), STR("text(a)end(stop)"));
-    wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") FINISH("stop") "data: [DONE]"), STR("text(a)end(stop)"));
+    llm_wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") DONE), STR("text(a)end(stop)"));
+    llm_wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") FINISH("stop") "data: [DONE]"), STR("text(a)end(stop)"));
 }
 
 TEST(llm_openai_nothing_counts_behind_done)
 {
-    wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") DONE CHUNK("{\"content\":\"b\"}")),
+    llm_wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") DONE CHUNK("{\"content\":\"b\"}")),
                STR("text(a)end(stop)"));
 }
 
 TEST(llm_openai_broken_streams)
 {
-    wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}")), STR("text(a)failed(the provider's stream broke off)"));
-    wire_check(a, "openai", STR("<html>no</html>"), STR("failed(the provider's answer is not the expected stream)"));
-    wire_check(a, "openai", STR(""), STR("failed(the provider's answer is not the expected stream)"));
-    wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") "data: {\"error\":{\"message\":\"no more\"}}\n\n"),
+    llm_wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}")), STR("text(a)failed(the provider's stream broke off)"));
+    llm_wire_check(a, "openai", STR("<html>no</html>"), STR("failed(the provider's answer is not the expected stream)"));
+    llm_wire_check(a, "openai", STR(""), STR("failed(the provider's answer is not the expected stream)"));
+    llm_wire_check(a, "openai", STR(CHUNK("{\"content\":\"a\"}") "data: {\"error\":{\"message\":\"no more\"}}\n\n"),
                STR("text(a)failed(no more)"));
-    wire_check(a, "openai", STR("data: {\"error\":\"plain\"}\n\n"), STR("failed(plain)"));
-    wire_check(a, "openai", STR("data: {\"error\":{}}\n\n"), STR("failed(unknown error)"));
+    llm_wire_check(a, "openai", STR("data: {\"error\":\"plain\"}\n\n"), STR("failed(plain)"));
+    llm_wire_check(a, "openai", STR("data: {\"error\":{}}\n\n"), STR("failed(unknown error)"));
 }
 
 TEST(llm_openai_odd_shapes_are_nothing)
 {
-    wire_check(a, "openai",
+    llm_wire_check(a, "openai",
                STR("data: {}\n\ndata: {\"choices\":{}}\n\ndata: {\"choices\":[7]}\n\ndata: {\"choices\":[{}]}\n\n"
                    "data: {\"choices\":[{\"delta\":[]}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":5}}]}\n\n"
                    "data: {\"choices\":[{\"delta\":{\"tool_calls\":{\"a\":1}}}],\"usage\":null}\n\n"
@@ -126,7 +57,7 @@ TEST(llm_openai_odd_shapes_are_nothing)
 
 TEST(llm_openai_tool_calls_interleave_by_index)
 {
-    wire_check(a, "openai",
+    llm_wire_check(a, "openai",
                STR(TOOLS("{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}")
                        TOOLS("{\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"[\"}}")
                            TOOLS("{\"index\":0,\"id\":\"\",\"function\":{\"name\":\"\",\"arguments\":\"{\\\"x\"}},"
@@ -144,7 +75,7 @@ TEST(llm_openai_tool_calls_interleave_by_index)
 
 TEST(llm_openai_tool_calls_without_index)
 {
-    wire_check(a, "openai",
+    llm_wire_check(a, "openai",
                STR(TOOLS("{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"1\"}}")
                        TOOLS("{\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"2\"}}")
                            TOOLS("{\"id\":\"a\",\"function\":{\"arguments\":\"3\"}}")
@@ -159,7 +90,7 @@ TEST(llm_openai_tool_calls_without_index)
 
 TEST(llm_openai_all_calls_numbered_zero)
 {
-    wire_check(a, "openai",
+    llm_wire_check(a, "openai",
                STR(TOOLS("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"1\"}}")
                        TOOLS("{\"index\":0,\"id\":\"b\",\"function\":{\"name\":\"f\",\"arguments\":\"2\"}}") DONE),
                STR("tool({\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"1\"}})"
@@ -170,12 +101,12 @@ TEST(llm_openai_all_calls_numbered_zero)
 
 TEST(llm_openai_nameless_calls_are_held_back)
 {
-    wire_check(a, "openai",
+    llm_wire_check(a, "openai",
                STR(TOOLS("{\"index\":0,\"id\":\"a\"}") TOOLS("{\"index\":1,\"id\":\"b\",\"function\":{\"arguments\":\"[\"}}")
                        TOOLS("{\"index\":1,\"function\":{\"name\":\"g\",\"arguments\":\"]\"}}") FINISH("tool_calls")),
                STR("tool({\"index\":0,\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"[]\"}})"
                    "end(tool_calls [{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"[]\"}}])"));
-    wire_check(a, "openai", STR(TOOLS("{\"index\":0,\"id\":\"a\"}") FINISH("tool_calls")), STR("end(stop)"));
+    llm_wire_check(a, "openai", STR(TOOLS("{\"index\":0,\"id\":\"a\"}") FINISH("tool_calls")), STR("end(stop)"));
 }
 
 static struct str id_of(struct arena *a, struct str tool_calls, size_t n)
@@ -218,16 +149,16 @@ TEST(llm_openai_missing_and_equal_ids_are_replaced)
 
 TEST(llm_ollama_answer)
 {
-    wire_check(a, "ollama",
+    llm_wire_check(a, "ollama",
                STR("{\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}\n"
                    "{\"message\":{\"content\":\"\",\"thinking\":\"hm\"},\"done\":false}\r\nnonsense\n"
                    "{\"message\":{\"content\":\"b\"},\"done\":false}\n"
                    "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"length\",\"prompt_eval_count\":3,"
                    "\"eval_count\":4}"),
                STR("text(a)text(b)end(length 3+4=7)"));
-    wire_check(a, "ollama", STR("{\"message\":{\"content\":\"a\"}}\n{\"error\":\"out of memory\"}\n"),
+    llm_wire_check(a, "ollama", STR("{\"message\":{\"content\":\"a\"}}\n{\"error\":\"out of memory\"}\n"),
                STR("text(a)failed(out of memory)"));
-    wire_check(a, "ollama", STR("{\"message\":{\"content\":\"a\"}}\n"),
+    llm_wire_check(a, "ollama", STR("{\"message\":{\"content\":\"a\"}}\n"),
                STR("text(a)failed(the provider's stream broke off)"));
 }
 
@@ -248,26 +179,12 @@ TEST(llm_ollama_calls_are_whole_and_get_ids)
 
 /* ---- requests ---- */
 
-static void request_make(struct arena *a, const char *type, const char *body, const char *config, unsigned quirks,
-                         struct llm_http *http)
-{
-    const struct llm_codec *codec = llm_codec_find(str_from(type));
-    struct llm_ask ask = {.base = STR("http://x"), .key = STR("k"), .quirks = quirks};
-    struct json_error error;
-
-    CHECK_INT(json_parse(a, str_from(body), &ask.body, &error), 0);
-    if (config != NULL)
-        CHECK_INT(json_parse(a, str_from(config), &ask.config, &error), 0);
-    *http = (struct llm_http){0};
-    codec->request(a, &ask, http);
-}
-
 static void request_check(struct arena *a, const char *type, const char *body, const char *config, unsigned quirks,
                           const char *wanted)
 {
     struct llm_http http;
 
-    request_make(a, type, body, config, quirks, &http);
+    llm_request_make(a, type, body, config, quirks, &http);
     CHECK_STR(http.body, str_from(wanted));
 }
 
@@ -275,13 +192,13 @@ TEST(llm_openai_request_plain)
 {
     struct llm_http http;
 
-    request_make(a, "openai", "{\"model\":\"m\",\"messages\":[]}", "{\"organization_id\":\"o\"}", 0, &http);
+    llm_request_make(a, "openai", "{\"model\":\"m\",\"messages\":[]}", "{\"organization_id\":\"o\"}", 0, &http);
     CHECK_STR(http.url, STR("http://x/chat/completions"));
     CHECK_INT(http.headers_count, 3);
     CHECK_STR(http.headers[1], STR("Authorization: Bearer k"));
     CHECK_STR(http.headers[2], STR("OpenAI-Organization: o"));
     CHECK_STR(http.body, STR("{\"model\":\"m\",\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":true}}"));
-    request_make(a, "openai", "{\"model\":\"m\",\"messages\":[]}", "{\"organization_id\":\"o\\r\\nX: y\"}", 0, &http);
+    llm_request_make(a, "openai", "{\"model\":\"m\",\"messages\":[]}", "{\"organization_id\":\"o\\r\\nX: y\"}", 0, &http);
     CHECK_INT(http.headers_count, 2);
 }
 
@@ -326,7 +243,7 @@ static void openai_part_check(struct arena *a, const char *part, const char *wan
     struct llm_http http;
     const char *body = arena_printf(a, MESSAGES("{\"role\":\"user\",\"content\":[%s]}"), part);
 
-    request_make(a, "openai", body, NULL, LLM_NO_STREAM_OPTIONS, &http);
+    llm_request_make(a, "openai", body, NULL, LLM_NO_STREAM_OPTIONS, &http);
     CHECK_STR(http.body, str_from(arena_printf(a, SENT("{\"role\":\"user\",\"content\":[%s]}"), wanted)));
 }
 
@@ -362,7 +279,7 @@ TEST(llm_ollama_request)
 {
     struct llm_http http;
 
-    request_make(a, "ollama",
+    llm_request_make(a, "ollama",
                  "{\"model\":\"m\",\"messages\":["
                  "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image\",\"image\":"
                  "\"data:image/png;base64,AA==\"},{\"type\":\"image\",\"image\":\"https://h/i\"}]},"

@@ -24,7 +24,10 @@ def calls_of(events):
 
 # ---- what a stream is made of ----
 
-@pytest.mark.parametrize("provider", ["openai", "ollama"])
+PROVIDERS = ["openai", "mistral", "anthropic", "ollama"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_one_event_per_delta(client, provider):
     events = client.events(provider=provider)
     assert texts(events) == ["Hello", ", ", "world", "."]
@@ -111,6 +114,27 @@ def test_ollama_tool_calls(client, vendor):
     assert body["options"] == {"temperature": 0.5, "num_predict": 3}
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_tools_of_every_provider(client, vendor, provider):
+    vendor.script("m", {"deltas": ["so"], "tools": [{"name": "f", "arguments": {"x": 1}, "split": 2}, {"name": "g"}]})
+    events = client.events(provider=provider, tools=[{"type": "function", "function": {"name": "f"}}])
+    assert texts(events) == ["so"] and events[-1][1]["finish_reason"] == "tool_calls"
+    assert [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls_of(events)] == [
+        ("f", {"x": 1}), ("g", {})]
+    assert len({call["id"] for call in calls_of(events)}) == 2
+
+
+def test_anthropic_headers_and_retry(client, vendor):
+    token = ("gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0ODy021cpGVWKZ_eEwCGM4BLLF_5CV9dOPmrhuVUPgJobwOz7JcbmrR64jVmpU4IwqDA==")
+    overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    vendor.script("m", [{"status": 529, "headers": {"retry-after": "0"}, "body": overloaded}, {"deltas": ["ok"]}])
+    assert client.text(provider="anthropic", key=token, endpoint=vendor.url + "/v1/") == "ok"
+    request = vendor.requests()[1]
+    assert request["path"] == "/v1/messages"
+    assert request["headers"]["x-api-key"] == "hello" and request["headers"]["anthropic-version"] == "2023-06-01"
+    assert "authorization" not in request["headers"]
+
+
 # ---- failures ----
 
 def test_retries_what_may_be_retried(client, vendor):
@@ -184,7 +208,7 @@ def test_another_400_is_final(client, vendor):
     assert len(vendor.requests()) == 1
 
 
-@pytest.mark.parametrize("provider", ["openai", "ollama"])
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_broken_stream_is_not_retried(client, vendor, provider):
     vendor.script("m", {"deltas": ["a", "b", "c"], "cut": 2})
     events = client.events(provider=provider)
