@@ -23,7 +23,7 @@ class Shell:
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, commands):
-        self.process.stdin.write(commands + "\necho \"end of block $?\"\n")
+        self.process.stdin.write(commands + "\nprintf '\\nend of block %s\\n' $?\n")
         self.process.stdin.flush()
         lines = []
         for line in self.process.stdout:
