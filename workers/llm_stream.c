@@ -1,5 +1,7 @@
 #include "workers/llm_stream.h"
 
+#include "workers/llm_repair.h"
+
 void llm_stream_init(struct llm_stream *s, const struct llm_codec *codec, const struct llm_sink *sink)
 {
     *s = (struct llm_stream){.codec = codec, .sink = sink};
@@ -81,12 +83,21 @@ int64_t llm_token_count(const struct json *object, struct str name)
     return json_i64(json_get(object, name), &n) == 0 && n > 0 && n < INT32_MAX ? n : 0;
 }
 
+static const struct json *parse_chunk(struct arena *a, struct str text)
+{
+    const struct json *chunk;
+    struct json_error error;
+
+    if (json_parse(a, text, &chunk, &error) < 0 && json_parse(a, llm_repair(a, text), &chunk, &error) < 0)
+        return NULL;
+    return json_is(chunk, JSON_OBJECT) ? chunk : NULL;
+}
+
 /* One framed piece. What is no JSON is skipped: vendors send such things, and a broken stream shows at its end. */
 static int on_piece(void *arg, struct str text)
 {
     struct llm_stream *s = arg;
     const struct json *chunk;
-    struct json_error error;
     struct arena a;
     int rc = 0;
 
@@ -97,9 +108,8 @@ static int on_piece(void *arg, struct str text)
         return 0;
     }
     arena_init(&a);
-    if (json_parse(&a, text, &chunk, &error) < 0 || !json_is(chunk, JSON_OBJECT)) {
-        s->junk++;
-    } else {
+    chunk = parse_chunk(&a, text);
+    if (chunk != NULL) {
         s->chunks++;
         rc = s->codec->chunk(s, chunk);
     }

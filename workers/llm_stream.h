@@ -35,7 +35,7 @@ struct llm_stream {
     bool is_done;      /* the provider said that nothing follows */
     bool has_failed;
     struct buf error;     /* the provider's words, or ours, when has_failed */
-    uint64_t chunks, junk; /* those understood, those skipped */
+    uint64_t chunks; /* those understood */
 };
 
 /* How it ended. The JSON lives in the arena. */

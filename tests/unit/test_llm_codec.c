@@ -53,6 +53,15 @@ TEST(llm_openai_odd_shapes_are_nothing)
                STR("end(stop)"));
 }
 
+TEST(llm_half_characters_cost_only_themselves)
+{
+    llm_wire_check(a, "openai",
+                   STR(CHUNK("{\"content\":\"a\\ud83d\"}") CHUNK("{\"content\":\"\\uDE00b\\ud83d\\ude00\\\\ud83d\"}")
+                           CHUNK("{\"content\":\"c\xc3\"}") CHUNK("{\"content\":\"\xa4" "d\"}") DONE),
+                   STR("text(a\xef\xbf\xbd)text(\xef\xbf\xbd" "b\xf0\x9f\x98\x80\\ud83d)text(c\xef\xbf\xbd)"
+                       "text(\xef\xbf\xbd" "d)end(stop)"));
+}
+
 #define TOOLS(items) CHUNK("{\"tool_calls\":[" items "]}")
 
 TEST(llm_openai_tool_calls_interleave_by_index)
