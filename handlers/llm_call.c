@@ -297,7 +297,8 @@ void llm_pool_close(struct llm_pool *pool)
     free(pool);
 }
 
-void llm_pool_on_kept(struct llm_pool *pool, bool (*wanted)(void *arg, const struct llm_kept *kept), void *arg)
+void llm_pool_on_kept(struct llm_pool *pool, bool (*wanted)(void *arg, const struct llm_kept *kept),
+                      void *arg)
 {
     pool->wanted = wanted;
     pool->wanted_arg = arg;

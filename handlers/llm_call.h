@@ -22,7 +22,8 @@ struct llm_request {
     struct str endpoint;      /* STR_NONE: the type's default */
     struct str key_encrypted; /* a Fernet token; STR_NONE: no key */
     struct str config_json;   /* spec 20 §15.3; STR_NONE: {} */
-    /* Chat in OpenAI's form: {model, messages: […], temperature?, max_tokens?, tools?, response_format?, provider_overrides?}. */
+    /* Chat in OpenAI's form: {model, messages: […], temperature?, max_tokens?, tools?, response_format?,
+     * provider_overrides?}. */
     struct str body_json;
     struct str label;    /* what it is for, for whoever adopts it: at most 200 bytes; STR_NONE: nothing */
     int64_t deadline_ms; /* on clock_mono_ns(), in ms; 0: none but the provider's timeout */
@@ -37,8 +38,8 @@ enum llm_failure {
 
 struct llm_event {
     enum llm_event_type { LLM_DELTA, LLM_TOOL_DELTA, LLM_END, LLM_FAILED } type;
-    struct str text; /* DELTA: one per delta of the provider (several when it is longer than 256 KiB) */
-    struct str tool_json;     /* TOOL_DELTA: {"index","id"?,"type","function":{…}} */
+    struct str text;      /* DELTA: one per delta of the provider (several when it is longer than 256 KiB) */
+    struct str tool_json; /* TOOL_DELTA: {"index","id"?,"type","function":{…}} */
     struct str finish_reason; /* END: stop, tool_calls, length or content_filter */
     struct str tool_calls;    /* END: the whole calls as a JSON array, or STR_NONE */
     bool has_usage;           /* END */
@@ -54,10 +55,10 @@ struct llm_pool *llm_pool_open(struct loop *l, const char *const *socket_paths, 
 void llm_pool_close(struct llm_pool *pool);
 
 /* 0, -EAGAIN when no worker is connected (or all are full), -E2BIG when the request is larger than 80 MiB. */
-MUST_USE int llm_start(struct llm_pool *pool, const struct llm_request *request,
-                       struct llm_call **call);
+MUST_USE int llm_start(struct llm_pool *pool, const struct llm_request *request, struct llm_call **call);
 
-/* 0 and the next event, its texts in the arena; -ECANCELED; -ETIMEDOUT at the deadline. Not after END or FAILED. */
+/* 0 and the next event, its texts in the arena; -ECANCELED; -ETIMEDOUT at the deadline. Not after END or
+ * FAILED. */
 MUST_USE int llm_next_await(struct llm_call *call, struct arena *a, struct llm_event *event);
 
 /* Must end every call; cancels what is still under way. Never waits. */
@@ -76,8 +77,7 @@ struct llm_kept {
 void llm_pool_on_kept(struct llm_pool *pool, bool (*wanted)(void *arg, const struct llm_kept *kept),
                       void *arg);
 /* Takes it over: its events follow from the first one not acked on. 0, -ENOENT, -EAGAIN. */
-MUST_USE int llm_adopt(struct llm_pool *pool, uint64_t call_id, int64_t deadline_ms,
-                       struct llm_call **call);
+MUST_USE int llm_adopt(struct llm_pool *pool, uint64_t call_id, int64_t deadline_ms, struct llm_call **call);
 
 uint64_t llm_call_id(const struct llm_call *call);
 

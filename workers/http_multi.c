@@ -33,8 +33,8 @@ static void http_multi_act(struct http_multi *m, curl_socket_t fd, int events)
 static void on_socket_event(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
     struct http_socket *s = container_of(w, struct http_socket, watcher);
-    int events = ((revents & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
-                 ((revents & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
+    int events =
+        ((revents & EV_READ) != 0 ? CURL_CSELECT_IN : 0) | ((revents & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
 
     http_multi_act(s->multi, w->fd, events); /* may free s */
 }

@@ -280,8 +280,8 @@ static void call_answered_badly(struct call *c, const struct transfer_result *re
 /* Failures that another attempt would meet again. */
 static bool is_hopeless(CURLcode rc)
 {
-    return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE || rc == CURLE_URL_MALFORMAT ||
-           rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY;
+    return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ||
+           rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY;
 }
 
 static void call_unanswered(struct call *c, const struct transfer_result *result)
@@ -293,7 +293,8 @@ static void call_unanswered(struct call *c, const struct transfer_result *result
         return;
     arena_init(&a);
     words = arena_strf(&a, "the provider cannot be reached: %s",
-                       result->is_too_large ? "its answer's headers are too large" : curl_easy_strerror(result->rc));
+                       result->is_too_large ? "its answer's headers are too large"
+                                            : curl_easy_strerror(result->rc));
     call_fail(c, result->rc == CURLE_OPERATION_TIMEDOUT ? PROTO_LLM_TIMEOUT : PROTO_LLM_PROVIDER, 0, words);
     arena_fini(&a);
 }
@@ -302,7 +303,8 @@ static void call_unanswered(struct call *c, const struct transfer_result *result
 static void call_stream_ended(struct call *c, const struct transfer_result *result)
 {
     if (result->is_encoded)
-        (void)llm_stream_fail(&c->stream, STR("the provider's answer is compressed, which was not asked for"));
+        (void)llm_stream_fail(&c->stream,
+                              STR("the provider's answer is compressed, which was not asked for"));
     if (!c->stream.has_failed && result->rc != CURLE_OK && str_is_none(c->stream.finish))
         (void)llm_stream_fail(&c->stream, STR("the provider's stream broke off"));
     if (c->stream.has_failed || call_end(c) < 0)

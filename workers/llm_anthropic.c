@@ -7,7 +7,8 @@
 
 static bool wants_caching(const struct llm_ask *ask)
 {
-    const struct json *override = json_get(json_get(ask->body, STR("provider_overrides")), STR("prompt_caching"));
+    const struct json *override =
+        json_get(json_get(ask->body, STR("provider_overrides")), STR("prompt_caching"));
 
     return json_bool(json_get(ask->config, STR("prompt_caching"))) &&
            !(json_is(override, JSON_BOOL) && !json_bool(override));
@@ -45,7 +46,8 @@ static void write_tool(struct json_writer *w, const struct json *function, bool 
     if (json_is(json_get(function, STR("description")), JSON_STRING))
         json_field_str(w, STR("description"), json_get_text(function, STR("description")));
     json_field_raw(w, STR("input_schema"),
-                   json_is(schema, JSON_OBJECT) ? json_raw(schema) : STR("{\"type\":\"object\",\"properties\":{}}"));
+                   json_is(schema, JSON_OBJECT) ? json_raw(schema)
+                                                : STR("{\"type\":\"object\",\"properties\":{}}"));
     if (is_marked)
         write_cache_mark(w);
     json_object_end(w);
@@ -102,7 +104,8 @@ static void anthropic_request(struct arena *a, const struct llm_ask *ask, struct
     json_write_init(&w, &out);
     write_body(a, &w, ask);
     http->body = buf_str(&out);
-    http->url = llm_url(a, ask->base, str_ends(ask->base, STR("/v1")) ? STR("/messages") : STR("/v1/messages"));
+    http->url =
+        llm_url(a, ask->base, str_ends(ask->base, STR("/v1")) ? STR("/messages") : STR("/v1/messages"));
     llm_http_headers(a, http, STR_NONE);
     llm_http_header(http, STR("anthropic-version: 2023-06-01"));
     if (ask->key.n != 0)

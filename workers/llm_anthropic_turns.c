@@ -138,8 +138,8 @@ static struct str use_id(struct arena *a, struct str id)
     for (size_t i = 0; i < id.n; i++) {
         char c = id.p[i];
 
-        is_fit = is_fit && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                            c == '-');
+        is_fit = is_fit && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                            c == '_' || c == '-');
     }
     return is_fit ? id : llm_id_hashed(a, id, HASHED_SIZE);
 }
@@ -223,7 +223,8 @@ static void answer_the_rest(struct turns *t)
 
     for (struct use *use = asking != NULL ? asking->uses : NULL; use != NULL; use = use->next) {
         if (!use->is_answered)
-            write_result(turn_of(t, true), use->id, STR("The call was interrupted; there is no result."), true);
+            write_result(turn_of(t, true), use->id, STR("The call was interrupted; there is no result."),
+                         true);
         use->is_answered = true;
     }
 }

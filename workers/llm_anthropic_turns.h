@@ -1,6 +1,6 @@
 /*
- * A chat in the shape that Anthropic insists on: user and assistant take turns, the user is first and last, every
- * tool_use is answered in the very next turn, nothing is empty. Pure.
+ * A chat in the shape that Anthropic insists on: user and assistant take turns, the user is first and last,
+ * every tool_use is answered in the very next turn, nothing is empty. Pure.
  */
 #ifndef WORKERS_LLM_ANTHROPIC_TURNS_H
 #define WORKERS_LLM_ANTHROPIC_TURNS_H

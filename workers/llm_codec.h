@@ -52,7 +52,8 @@ struct llm_codec {
 /* By provider type, lower case; NULL when there is none. */
 const struct llm_codec *llm_codec_find(struct str type);
 
-/* The provider's words in an error answer or chunk: error.message, error, message, detail; STR_NONE when there are none. */
+/* The provider's words in an error answer or chunk: error.message, error, message, detail; STR_NONE when
+ * there are none. */
 struct str llm_error_text(const struct json *answer);
 
 /* Nothing is added when the header holds control characters, which would make it two. */
@@ -64,7 +65,8 @@ void llm_http_headers(struct arena *a, struct llm_http *http, struct str key);
 /* base + path in the arena. */
 struct str llm_url(struct arena *a, struct str base, struct str path);
 
-/* n letters and digits (at most 32) that stand for an id which the provider would refuse: always the same ones. */
+/* n letters and digits (at most 32) that stand for an id which the provider would refuse: always the same
+ * ones. */
 struct str llm_id_hashed(struct arena *a, struct str id, size_t n);
 
 #endif

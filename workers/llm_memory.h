@@ -1,4 +1,5 @@
-/* What providers turned out not to support, per provider and model, for as long as the process lives. Bounded. */
+/* What providers turned out not to support, per provider and model, for as long as the process lives.
+ * Bounded. */
 #ifndef WORKERS_LLM_MEMORY_H
 #define WORKERS_LLM_MEMORY_H
 

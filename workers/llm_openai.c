@@ -97,8 +97,8 @@ static void openai_part(struct arena *a, struct json_writer *w, const struct jso
 
 /* ---- messages ---- */
 
-static void write_user_content(struct arena *a, struct json_writer *w, const struct llm_openai_dialect *dialect,
-                               const struct json *content)
+static void write_user_content(struct arena *a, struct json_writer *w,
+                               const struct llm_openai_dialect *dialect, const struct json *content)
 {
     if (!json_is(content, JSON_ARRAY)) {
         json_write_str(w, llm_content_text(a, content));
@@ -126,7 +126,8 @@ static void write_calls(struct arena *a, struct json_writer *w, const struct llm
         json_object_begin(w);
         json_field_str(w, STR("name"), json_get_text(function, STR("name")));
         json_field_str(w, STR("arguments"),
-                       json_is(arguments, JSON_STRING) ? json_text(arguments) : llm_arguments_object(a, arguments));
+                       json_is(arguments, JSON_STRING) ? json_text(arguments)
+                                                       : llm_arguments_object(a, arguments));
         json_object_end(w);
         json_object_end(w);
     }
@@ -159,7 +160,8 @@ static void write_message(struct arena *a, struct json_writer *w, const struct l
     if (str_eq(role, STR("assistant"))) {
         write_assistant(a, w, dialect, message);
     } else if (str_eq(role, STR("tool"))) {
-        json_field_str(w, STR("tool_call_id"), dialect->call_id(a, json_get_text(message, STR("tool_call_id"))));
+        json_field_str(w, STR("tool_call_id"),
+                       dialect->call_id(a, json_get_text(message, STR("tool_call_id"))));
         if (dialect->names_tool_rows)
             json_field_str(w, STR("name"), llm_tool_name(messages, message));
         json_field_str(w, STR("content"), llm_content_text(a, content));

@@ -1,4 +1,5 @@
-/* OpenAI's chat completions and whatever is compatible with them (spec 20 §16.1); parts of it serve other dialects. */
+/* OpenAI's chat completions and whatever is compatible with them (spec 20 §16.1); parts of it serve other
+ * dialects. */
 #ifndef WORKERS_LLM_OPENAI_H
 #define WORKERS_LLM_OPENAI_H
 

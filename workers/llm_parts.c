@@ -115,7 +115,8 @@ struct str llm_part_lost_note(struct arena *a, const struct llm_part *part)
         return STR("(An image was attached, but this model cannot take it.)");
     case LLM_PART_AUDIO_URL:
     case LLM_PART_AUDIO_DATA:
-        return arena_strf(a, "(An audio recording (" STR_FMT ") was attached, but this model cannot take it.)",
+        return arena_strf(a,
+                          "(An audio recording (" STR_FMT ") was attached, but this model cannot take it.)",
                           STR_ARG(part->format));
     case LLM_PART_UNKNOWN:
     case LLM_PART_TEXT:

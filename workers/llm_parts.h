@@ -1,6 +1,7 @@
 /*
  * Message contents: a content part (spec 20 §9.1, or OpenAI's own form of it) taken apart, and the texts
- * that stand in for what a provider does not take (§9.3): nothing is dropped without a word to the model. Pure.
+ * that stand in for what a provider does not take (§9.3): nothing is dropped without a word to the model.
+ * Pure.
  */
 #ifndef WORKERS_LLM_PARTS_H
 #define WORKERS_LLM_PARTS_H
@@ -22,11 +23,11 @@ enum llm_part_kind {
 struct llm_part {
     enum llm_part_kind kind;
     struct str text;
-    struct str url;      /* image (also a data: one), audio, file */
-    struct str data;     /* base64 of image, audio, file */
-    struct str mime;     /* of image data and files; STR_NONE: not known */
-    struct str format;   /* of audio */
-    struct str detail;   /* of images */
+    struct str url;    /* image (also a data: one), audio, file */
+    struct str data;   /* base64 of image, audio, file */
+    struct str mime;   /* of image data and files; STR_NONE: not known */
+    struct str format; /* of audio */
+    struct str detail; /* of images */
     struct str file_id, filename;
 };
 

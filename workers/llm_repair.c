@@ -13,7 +13,8 @@ static int escape_unit(struct str s)
         return -1;
     for (size_t i = 2; i < ESCAPE_SIZE; i++) {
         const char *digits = "0123456789abcdef", lower = (char)(s.p[i] | 0x20);
-        const char *digit = s.p[i] >= '0' && s.p[i] <= '9' ? strchr(digits, s.p[i]) : strchr(digits + 10, lower);
+        const char *digit =
+            s.p[i] >= '0' && s.p[i] <= '9' ? strchr(digits, s.p[i]) : strchr(digits + 10, lower);
 
         if (digit == NULL || *digit == '\0')
             return -1;

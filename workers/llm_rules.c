@@ -81,9 +81,9 @@ static ssize_t find_any_case(struct str text, struct str word)
 }
 
 static const struct str refusals[] = {
-    STR_INIT("unsupported"),   STR_INIT("not support"),   STR_INIT("unrecognized"), STR_INIT("unknown"),
-    STR_INIT("not permitted"), STR_INIT("unexpected"),    STR_INIT("not allowed"),  STR_INIT("deprecated"),
-    STR_INIT("extra fields"),  STR_INIT("extra inputs"),  STR_INIT("only the default"),
+    STR_INIT("unsupported"),   STR_INIT("not support"),  STR_INIT("unrecognized"),     STR_INIT("unknown"),
+    STR_INIT("not permitted"), STR_INIT("unexpected"),   STR_INIT("not allowed"),      STR_INIT("deprecated"),
+    STR_INIT("extra fields"),  STR_INIT("extra inputs"), STR_INIT("only the default"),
 };
 
 static bool is_refusal(struct str text)
@@ -118,7 +118,7 @@ unsigned llm_quirk_named(const struct json *answer)
 /* ---- words for people ---- */
 
 static const struct str key_heads[] = {
-    STR_INIT("sk-"), STR_INIT("sk_"),  STR_INIT("pk-"),   STR_INIT("gsk_"),    STR_INIT("xai-"),
+    STR_INIT("sk-"), STR_INIT("sk_"),  STR_INIT("pk-"),    STR_INIT("gsk_"),    STR_INIT("xai-"),
     STR_INIT("hf_"), STR_INIT("AIza"), STR_INIT("nvapi-"), STR_INIT("Bearer "), STR_INIT("bearer "),
 };
 
@@ -207,6 +207,7 @@ struct str llm_answer_words(struct arena *a, int status, struct str body)
     if (words.n != 0)
         return words;
     if (status >= 300 && status < 400)
-        return arena_strf(a, "the provider answered with a redirect (HTTP %d), which is not followed", status);
+        return arena_strf(a, "the provider answered with a redirect (HTTP %d), which is not followed",
+                          status);
     return arena_strf(a, "the provider answered HTTP %d", status);
 }

@@ -1,4 +1,5 @@
-/* What to make of a provider's failures: retries, parameters it does not know, words for people (spec 20 §16.0). Pure. */
+/* What to make of a provider's failures: retries, parameters it does not know, words for people (spec 20
+ * §16.0). Pure. */
 #ifndef WORKERS_LLM_RULES_H
 #define WORKERS_LLM_RULES_H
 

@@ -93,7 +93,8 @@ static const struct json *parse_chunk(struct arena *a, struct str text)
     return json_is(chunk, JSON_OBJECT) ? chunk : NULL;
 }
 
-/* One framed piece. What is no JSON is skipped: vendors send such things, and a broken stream shows at its end. */
+/* One framed piece. What is no JSON is skipped: vendors send such things, and a broken stream shows at its
+ * end. */
 static int on_piece(void *arg, struct str text)
 {
     struct llm_stream *s = arg;

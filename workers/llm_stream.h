@@ -34,8 +34,8 @@ struct llm_stream {
     struct str finish; /* one of the four reasons, static; STR_NONE until the provider said so */
     bool is_done;      /* the provider said that nothing follows */
     bool has_failed;
-    struct buf error;     /* the provider's words, or ours, when has_failed */
-    uint64_t chunks; /* those understood */
+    struct buf error; /* the provider's words, or ours, when has_failed */
+    uint64_t chunks;  /* those understood */
 };
 
 /* How it ended. The JSON lives in the arena. */

@@ -1,6 +1,6 @@
 /*
- * The tool calls of one answer, put together from the fragments in which they are streamed (spec 20 §16.1). Pure,
- * but for the ids that it makes up: "call_" and 24 random hex digits.
+ * The tool calls of one answer, put together from the fragments in which they are streamed (spec 20 §16.1).
+ * Pure, but for the ids that it makes up: "call_" and 24 random hex digits.
  */
 #ifndef WORKERS_LLM_TOOLS_H
 #define WORKERS_LLM_TOOLS_H
@@ -8,7 +8,7 @@
 #include "base/json.h"
 
 enum {
-    LLM_TOOLS_MAX = 128,            /* calls in one answer */
+    LLM_TOOLS_MAX = 128,             /* calls in one answer */
     LLM_TOOLS_BYTES_MAX = 512 << 10, /* of all arguments together */
     LLM_TOOL_NAME_MAX = 256          /* of an id or a name */
 };
@@ -28,9 +28,9 @@ struct llm_tools {
 };
 
 struct llm_tool_part {
-    int64_t index; /* -1: none */
+    int64_t index;                  /* -1: none */
     struct str id, name, arguments; /* STR_NONE or empty: nothing new */
-    bool is_whole; /* a call of its own, whatever came before */
+    bool is_whole;                  /* a call of its own, whatever came before */
 };
 
 void llm_tools_init(struct llm_tools *t);
@@ -38,7 +38,8 @@ void llm_tools_fini(struct llm_tools *t);
 
 /*
  * Adds a fragment. When there is something to tell, 1 and one delta item in OpenAI's
- * form at the end of *delta; nothing is told of a call before its name is known. 0: nothing to tell; -EMSGSIZE: too many.
+ * form at the end of *delta; nothing is told of a call before its name is known. 0: nothing to tell;
+ * -EMSGSIZE: too many.
  */
 MUST_USE int llm_tools_add(struct llm_tools *t, const struct llm_tool_part *part, struct buf *delta);
 

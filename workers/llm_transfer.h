@@ -13,7 +13,7 @@ enum {
     TRANSFER_CONNECT_TIMEOUT_MS = 10000,
     TRANSFER_HEADERS_MAX = 128 << 10, /* bytes of an answer's headers */
     TRANSFER_ERROR_MAX = 64 << 10,    /* bytes kept of the body of an error */
-    TRANSFER_DRAIN_MS = 2000,         /* to end an answer that nobody wants any more, so that the connection stays */
+    TRANSFER_DRAIN_MS = 2000, /* to end an answer that nobody wants any more, so that the connection stays */
     TRANSFER_DRAIN_BYTES = 64 << 10,
     TRANSFER_HEADER_VALUE_MAX = 64
 };
@@ -32,25 +32,27 @@ void transfers_fini(struct transfers *all);
 
 struct transfer_result {
     CURLcode rc;
-    int status;          /* 0: no answer */
-    bool has_begun;      /* bytes of a good answer were handed on */
-    bool is_encoded;     /* it came compressed, although that was not asked for */
-    bool is_too_large;   /* its headers were */
-    struct str body;     /* of an error */
+    int status;                             /* 0: no answer */
+    bool has_begun;                         /* bytes of a good answer were handed on */
+    bool is_encoded;                        /* it came compressed, although that was not asked for */
+    bool is_too_large;                      /* its headers were */
+    struct str body;                        /* of an error */
     struct str retry_after, retry_after_ms; /* headers, or STR_NONE */
 };
 
 struct transfer_ops {
-    /* A piece of a good answer. 0: go on; 1: enough, the rest is drained; negative: end it. May not end the transfer. */
+    /* A piece of a good answer. 0: go on; 1: enough, the rest is drained; negative: end it. May not end the
+     * transfer. */
     int (*on_bytes)(void *arg, struct str bytes);
     bool (*is_full)(void *arg); /* then no bytes come until transfer_resume() */
     /* It has ended and is freed behind this. Not after transfer_abort() or transfer_release(). */
     void (*on_done)(void *arg, const struct transfer_result *result);
 };
 
-/* http's texts must stay valid until transfer_is_sent() or the end; -EINVAL when libcurl does not take the URL. */
-MUST_USE int transfer_start(struct transfers *all, const struct llm_http *http, const struct transfer_ops *ops,
-                            void *arg, struct transfer **transfer);
+/* http's texts must stay valid until transfer_is_sent() or the end; -EINVAL when libcurl does not take the
+ * URL. */
+MUST_USE int transfer_start(struct transfers *all, const struct llm_http *http,
+                            const struct transfer_ops *ops, void *arg, struct transfer **transfer);
 /* May end it (on_done). Not from inside on_bytes(). */
 void transfer_resume(struct transfer *t);
 /* The request is out and its texts are not needed any more. */

@@ -13,15 +13,15 @@ enum {
     PROTO_LARGE_MAX = 80 << 20 /* a chat with its files */
 };
 
-#define PROTO_TYPE_u8 uint8_t
+#define PROTO_TYPE_u8  uint8_t
 #define PROTO_TYPE_u32 uint32_t
 #define PROTO_TYPE_u64 uint64_t
 #define PROTO_TYPE_str struct str
 
 #define F(type, name) PROTO_TYPE_##type name;
-#define MSG(name, fields)   \
-    struct msg_##name {     \
-        fields              \
+#define MSG(name, fields)                                                                                    \
+    struct msg_##name {                                                                                      \
+        fields                                                                                               \
     };
 #define MSG_LARGE MSG
 #include "workers/proto.def"
@@ -56,7 +56,7 @@ uint64_t proto_hash(void);
 
 /* What must be on both ends besides the layout. */
 enum proto_llm_failure {
-    PROTO_LLM_PROVIDER,    /* the provider answered an error, nonsense, or not at all */
+    PROTO_LLM_PROVIDER, /* the provider answered an error, nonsense, or not at all */
     PROTO_LLM_TIMEOUT,
     PROTO_LLM_CREDENTIALS, /* the stored key cannot be decrypted or sent */
     PROTO_LLM_WORKER       /* our own fault: too many calls, a request that is none */

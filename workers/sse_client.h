@@ -1,6 +1,7 @@
 /*
  * Reads server-sent events as vendors really send them: CR, LF and CRLF in any mix, comments, several data
- * lines, a byte order mark, no blank line behind the last event. Incremental and pure; cut the bytes where you like.
+ * lines, a byte order mark, no blank line behind the last event. Incremental and pure; cut the bytes where
+ * you like.
  */
 #ifndef WORKERS_SSE_CLIENT_H
 #define WORKERS_SSE_CLIENT_H

@@ -160,9 +160,8 @@ static int on_adopt(struct worker_conn *c, struct str payload)
 
 static void worker_offer(struct worker_conn *c, const struct worker_call *call)
 {
-    struct msg_call_kept m = {.call_id = call->id,
-                              .acked = call->acked,
-                              .label = str_of(call->label, call->label_size)};
+    struct msg_call_kept m = {
+        .call_id = call->id, .acked = call->acked, .label = str_of(call->label, call->label_size)};
 
     if (c->is_greeted && wire_is_open(&c->wire))
         proto_put_call_kept(wire_out(&c->wire), &m);
@@ -294,7 +293,8 @@ static void on_acceptable(struct ev_loop *ev UNUSED, ev_io *watcher, int revents
     worker_greet(w, fd);
 }
 
-void worker_init(struct worker *w, struct loop *l, int listener, unsigned instance, const struct worker_ops *ops)
+void worker_init(struct worker *w, struct loop *l, int listener, unsigned instance,
+                 const struct worker_ops *ops)
 {
     *w = (struct worker){.loop = l,
                          .ops = ops,

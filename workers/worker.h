@@ -72,7 +72,8 @@ struct worker {
 };
 
 /* The listener stays the caller's. */
-void worker_init(struct worker *w, struct loop *l, int listener, unsigned instance, const struct worker_ops *ops);
+void worker_init(struct worker *w, struct loop *l, int listener, unsigned instance,
+                 const struct worker_ops *ops);
 /* Ends all calls, closes all connections. */
 void worker_fini(struct worker *w);
 

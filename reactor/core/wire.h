@@ -26,7 +26,7 @@ struct wire {
     ev_io readable, writable;
     struct buf in, out;
     struct loop_hook flush;
-    const char *lost_why; /* NULL: alive */
+    const char *lost_why;          /* NULL: alive */
     uint64_t frames_in, bytes_out; /* counters */
 };
 

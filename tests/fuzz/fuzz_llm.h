@@ -1,6 +1,6 @@
 /*
- * What the fuzz targets of all providers' codecs do. The first byte says what follows: a stream that is cut into pieces of
- * its size (even), or the body of a request (odd).
+ * What the fuzz targets of all providers' codecs do. The first byte says what follows: a stream that is cut
+ * into pieces of its size (even), or the body of a request (odd).
  */
 #ifndef TESTS_FUZZ_LLM_H
 #define TESTS_FUZZ_LLM_H

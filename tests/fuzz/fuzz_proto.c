@@ -1,5 +1,6 @@
 /*
- * Frames as the receiver cuts them, and every message decoded; what decodes is encoded again to the same bytes.
+ * Frames as the receiver cuts them, and every message decoded; what decodes is encoded again to the same
+ * bytes.
  */
 #include "workers/proto.h"
 
@@ -17,15 +18,15 @@ static void try_frame(const struct frame *f, struct str bytes)
 
     buf_init(&out);
     switch (f->type) {
-#define MSG(name, fields)                             \
-    case PROTO_##name: {                              \
-        struct msg_##name m;                          \
-                                                      \
-        if (proto_get_##name(f->payload, &m) < 0)     \
-            break;                                    \
-        proto_put_##name(&out, &m);                   \
-        check(str_eq(buf_str(&out), bytes));          \
-        break;                                        \
+#define MSG(name, fields)                                                                                    \
+    case PROTO_##name: {                                                                                     \
+        struct msg_##name m;                                                                                 \
+                                                                                                             \
+        if (proto_get_##name(f->payload, &m) < 0)                                                            \
+            break;                                                                                           \
+        proto_put_##name(&out, &m);                                                                          \
+        check(str_eq(buf_str(&out), bytes));                                                                 \
+        break;                                                                                               \
     }
 #define MSG_LARGE MSG
 #include "workers/proto.def"

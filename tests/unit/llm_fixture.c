@@ -37,7 +37,8 @@ static int feed_pieces(struct llm_stream *s, struct str wire, size_t cut, size_t
 }
 
 /* Everything that a wire says, as text. */
-static struct str stream_read(struct arena *a, const struct llm_codec *codec, struct str wire, size_t cut, size_t step)
+static struct str stream_read(struct arena *a, const struct llm_codec *codec, struct str wire, size_t cut,
+                              size_t step)
 {
     struct buf seen;
     struct llm_sink sink = {.on_text = on_text, .on_tool = on_tool, .arg = &seen};
@@ -69,8 +70,8 @@ void llm_wire_check(struct arena *a, const char *type, struct str wire, struct s
     CHECK_STR(stream_read(a, codec, wire, 0, 1), wanted);
 }
 
-void llm_request_make(struct arena *a, const char *type, const char *body, const char *config, unsigned quirks,
-                      struct llm_http *http)
+void llm_request_make(struct arena *a, const char *type, const char *body, const char *config,
+                      unsigned quirks, struct llm_http *http)
 {
     const struct llm_codec *codec = llm_codec_find(str_from(type));
     struct llm_ask ask = {.base = STR("http://x"), .key = STR("k"), .quirks = quirks};

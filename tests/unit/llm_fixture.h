@@ -11,7 +11,7 @@
 void llm_wire_check(struct arena *a, const char *type, struct str wire, struct str wanted);
 
 /* What is sent to http://x with the key k; config may be NULL. */
-void llm_request_make(struct arena *a, const char *type, const char *body, const char *config, unsigned quirks,
-                      struct llm_http *http);
+void llm_request_make(struct arena *a, const char *type, const char *body, const char *config,
+                      unsigned quirks, struct llm_http *http);
 
 #endif

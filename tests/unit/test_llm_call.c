@@ -1,4 +1,5 @@
-/* The reactor's and the worker's ends of model calls in one process, over a real socket; the model is a script. */
+/* The reactor's and the worker's ends of model calls in one process, over a real socket; the model is a
+ * script. */
 #include "test.h"
 
 #include "base/clock.h"
@@ -37,7 +38,8 @@ static void scripted_event(struct scripted *c, char letter)
 
     switch (letter) {
     case 'd':
-        proto_put_llm_delta(worker_event(&c->base), &(struct msg_llm_delta){.call_id = c->base.id, .text = STR("x")});
+        proto_put_llm_delta(worker_event(&c->base),
+                            &(struct msg_llm_delta){.call_id = c->base.id, .text = STR("x")});
         break;
     case 'b':
         big = mem_zalloc(100000);
@@ -51,15 +53,19 @@ static void scripted_event(struct scripted *c, char letter)
                                  &(struct msg_llm_tool_delta){.call_id = c->base.id, .tool_json = STR("{}")});
         break;
     case 'e':
-        proto_put_llm_end(worker_event(&c->base),
-                          &(struct msg_llm_end){.call_id = c->base.id, .finish_reason = STR("tool_calls"),
-                                                .tool_calls = STR("[1]"), .has_usage = 1, .prompt_tokens = 3,
-                                                .completion_tokens = 4, .total_tokens = 7});
+        proto_put_llm_end(worker_event(&c->base), &(struct msg_llm_end){.call_id = c->base.id,
+                                                                        .finish_reason = STR("tool_calls"),
+                                                                        .tool_calls = STR("[1]"),
+                                                                        .has_usage = 1,
+                                                                        .prompt_tokens = 3,
+                                                                        .completion_tokens = 4,
+                                                                        .total_tokens = 7});
         break;
     default:
-        proto_put_llm_failed(worker_event(&c->base),
-                             &(struct msg_llm_failed){.call_id = c->base.id, .failure = PROTO_LLM_TIMEOUT,
-                                                      .http_status = 504, .message = STR("late")});
+        proto_put_llm_failed(worker_event(&c->base), &(struct msg_llm_failed){.call_id = c->base.id,
+                                                                              .failure = PROTO_LLM_TIMEOUT,
+                                                                              .http_status = 504,
+                                                                              .message = STR("late")});
     }
     worker_event_send(&c->base, letter == 'e' || letter == 'f');
 }
@@ -167,7 +173,9 @@ static void scene_play(struct arena *a, void (*act)(struct scene *s))
 
 static struct llm_call *scene_start(struct scene *s, struct str script, int64_t deadline_ms)
 {
-    struct llm_request r = {.provider_type = STR("openai"), .body_json = script, .label = STR("label"),
+    struct llm_request r = {.provider_type = STR("openai"),
+                            .body_json = script,
+                            .label = STR("label"),
                             .deadline_ms = deadline_ms};
     struct llm_call *call = NULL;
     int rc;
@@ -192,7 +200,8 @@ static struct str scene_letters(struct scene *s, struct llm_call *call)
         arena_init(&own);
         rc = llm_next_await(call, &own, &event);
         if (rc == 0)
-            buf_add_byte(&seen, event.type == LLM_DELTA ? event.text.p[0] == 'x' ? 'd' : 'b' : "?tef"[event.type]);
+            buf_add_byte(&seen,
+                         event.type == LLM_DELTA ? event.text.p[0] == 'x' ? 'd' : 'b' : "?tef"[event.type]);
         arena_fini(&own);
     } while (rc == 0 && event.type != LLM_END && event.type != LLM_FAILED);
     CHECK_INT(rc, 0);
@@ -230,7 +239,8 @@ static void act_whole(struct scene *s)
     CHECK_INT(event.type, LLM_END);
     CHECK_STR(event.finish_reason, STR("tool_calls"));
     CHECK_STR(event.tool_calls, STR("[1]"));
-    CHECK(event.has_usage && event.prompt_tokens == 3 && event.completion_tokens == 4 && event.total_tokens == 7);
+    CHECK(event.has_usage && event.prompt_tokens == 3 && event.completion_tokens == 4 &&
+          event.total_tokens == 7);
     llm_finish(call);
     scene_await_ended(1);
 }
@@ -364,7 +374,8 @@ TEST(llm_start_refuses_what_is_too_large)
 static void act_nobody(struct scene *s)
 {
     const char *nowhere[] = {"/nonexistent/socket"};
-    struct llm_pool *pool = llm_pool_open(test_loop(), nowhere, 1), *none = llm_pool_open(test_loop(), nowhere, 0);
+    struct llm_pool *pool = llm_pool_open(test_loop(), nowhere, 1),
+                    *none = llm_pool_open(test_loop(), nowhere, 0);
     struct llm_request r = {.provider_type = STR("openai"), .body_json = STR("e")};
     struct llm_call *call;
 

@@ -5,9 +5,15 @@
 
 static struct str start_frame(struct buf *out)
 {
-    struct msg_llm_start m = {.call_id = 0x123456789abcdef0, .window = 77, .timeout_ms = 5,
-                              .provider_id = STR("p"), .provider_type = STR("openai"), .endpoint = STR_NONE,
-                              .key_encrypted = STR(""), .config_json = STR("{}"), .body_json = STR("{\"a\":1}")};
+    struct msg_llm_start m = {.call_id = 0x123456789abcdef0,
+                              .window = 77,
+                              .timeout_ms = 5,
+                              .provider_id = STR("p"),
+                              .provider_type = STR("openai"),
+                              .endpoint = STR_NONE,
+                              .key_encrypted = STR(""),
+                              .config_json = STR("{}"),
+                              .body_json = STR("{\"a\":1}")};
 
     proto_put_llm_start(out, &m);
     return buf_str(out);

@@ -58,16 +58,26 @@ TEST(sse_client_joins_data_lines)
 
 TEST(sse_client_skips_what_is_no_data)
 {
-    sse_check(a, STR(": hi\n\nevent: x\nid: 1\nretry: 5\n\ndatax: 1\ndat: 2\n data: 3\n\n\n\ndata: a\n\n"), STR("<a>"));
+    sse_check(a, STR(": hi\n\nevent: x\nid: 1\nretry: 5\n\ndatax: 1\ndat: 2\n data: 3\n\n\n\ndata: a\n\n"),
+              STR("<a>"));
     sse_check(a, STR("averylongfieldname: 1\ndata: a:b\n\n"), STR("<a:b>"));
     sse_check(a, STR("data: x\n: comment in between\ndata: y\n\n"), STR("<x\ny>"));
 }
 
 TEST(sse_client_takes_a_byte_order_mark_once)
 {
-    sse_check(a, STR("\xef\xbb\xbf" "data: a\n\n"), STR("<a>"));
-    sse_check(a, STR("\xef\xbb" "data: a\n\ndata: b\n\n"), STR("<b>"));
-    sse_check(a, STR("\xef\xbb\xbf\xef\xbb\xbf" "data: a\n\ndata: b\n\n"), STR("<b>"));
+    sse_check(a,
+              STR("\xef\xbb\xbf"
+                  "data: a\n\n"),
+              STR("<a>"));
+    sse_check(a,
+              STR("\xef\xbb"
+                  "data: a\n\ndata: b\n\n"),
+              STR("<b>"));
+    sse_check(a,
+              STR("\xef\xbb\xbf\xef\xbb\xbf"
+                  "data: a\n\ndata: b\n\n"),
+              STR("<b>"));
 }
 
 TEST(sse_client_end_counts_as_a_blank_line)
