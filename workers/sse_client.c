@@ -92,6 +92,7 @@ static int sse_client_run(struct sse_client *s, struct str run)
 static struct str sse_client_start(struct sse_client *s, struct str bytes)
 {
     while (!s->has_started && bytes.n > 0) {
+        assert(s->bom_size < sizeof(bom) - 1);
         if (bytes.p[0] == bom[s->bom_size]) {
             s->has_started = ++s->bom_size == sizeof(bom) - 1;
             bytes = str_from_offset(bytes, 1);
