@@ -6,7 +6,7 @@ import random
 import pytest
 
 from rows import CLOSED, KEPT, ROWS, SILENT
-from wire import DETAIL_OF_A_REFUSAL, Wire, marked, new_marker
+from wire import DETAIL_OF_A_REFUSAL, Wire, marked, new_marker, was_smuggled
 
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
 RANDOM_SPLITS = 3
@@ -61,6 +61,10 @@ def test_row(sinas, row):
             check(row, exchange(sinas.socket.getsockname(), row, cut(sent, randomly)), marker)
         except AssertionError as error:
             raise AssertionError(f"{cut.__name__}, SEED={SEED}: {error}") from error
+
+
+def test_nothing_was_smuggled(sinas):
+    assert not was_smuggled(sinas)
 
 
 def test_there_are_enough_rows():

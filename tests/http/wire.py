@@ -1,8 +1,11 @@
 """Raw connections: bytes out, answers in, read as strictly as RFC 9112 allows so that a wrong octet in an answer shows."""
 
 import itertools
+import json
 import re
 import socket
+
+from harness import until
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [A-Za-z -]+")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
@@ -133,3 +136,17 @@ class Wire:
         while (answer := self.answer(len(found) in heads)) is not None:
             found.append(answer)
         return found
+
+
+def path_in_log(sinas, path):
+    """The access log's line about it; it may come behind the answer."""
+    line = re.compile(r'^.*"path":"%s".*$' % re.escape(path), re.M)
+    return json.loads(until(lambda: line.search(sinas.log()), what=f"{path} in the log")[0])
+
+
+def was_smuggled(sinas):
+    """Whether a request of rows.SMUGGLED was understood since the server's start."""
+    path = f"/last-{next(numbers)}"
+    sinas.client().get(path)
+    path_in_log(sinas, path)
+    return '"path":"/smuggled"' in sinas.log()
