@@ -1,5 +1,6 @@
 """A scripted SMTP server for one test: says what it is told to say and keeps what it hears."""
 
+import base64
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ class Conversation:
     def __init__(self):
         self.commands = []  # (line, was it encrypted)
         self.message = None
+        self.credentials = None  # (what AUTH PLAIN brought, was it encrypted)
 
     def lines(self, word):
         return [line for line, _ in self.commands if line.upper().startswith(word)]
@@ -40,7 +42,11 @@ class SmtpServer:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
+        """No further connections: the accepting thread ends, and the port is nobody's."""
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed before
         self.listener.close()
 
     @property
@@ -98,6 +104,8 @@ class SmtpServer:
                 say("250-mail.test\r\n" + ("250-STARTTLS\r\n" if self.starttls and not encrypted else "")
                     + ("250-AUTH PLAIN\r\n" if self.auth else "") + "250 8BITMIME")
             elif word == "AUTH":
+                say("334 ")
+                talk.credentials = base64.b64decode(reader.readline()), encrypted
                 say("235 welcome")
             elif word == "QUIT":
                 say("221 bye")
