@@ -10,16 +10,27 @@
 #include "handlers/limit.h"
 #include "sql.h"
 
-/* What a credential may do, compiled. Not changed once it is made. */
+enum { USER_ID_SIZE = UUID_TEXT_SIZE, SETS_MAX = 4096 };
+
+/* A compiled set of grants: most users share theirs with everybody else of their roles. */
+struct grant_set {
+    struct lru_link link; /* by the hash of what it was compiled from */
+    unsigned holds;       /* by the cache and by each of the grants that use it */
+    struct arena arena;
+    struct perm_set *set;
+};
+
+/* What a credential may do. Not changed once it is made. */
 struct grants {
     struct lru_link link;
     unsigned holds; /* by the cache and by each identity: a request may outlive the cache's entry */
-    struct arena arena;
     int64_t epoch;
-    int64_t key_expires_us; /* INT64_MAX: never */
-    int64_t key_noted_ns;   /* when last_used_at was last written, by this node */
-    struct str user_id, email, api_key_id;
-    struct perm_scope scope;
+    int64_t key_expires_us;               /* INT64_MAX: never */
+    int64_t key_noted_ns;                 /* when last_used_at was last written, by this node */
+    struct grant_set *user_set, *key_set; /* key_set is NULL for a login */
+    char user_id[USER_ID_SIZE], api_key_id[USER_ID_SIZE];
+    size_t email_size;
+    char email[];
 };
 
 /* A request that waits for the epoch. */
@@ -32,13 +43,11 @@ struct epoch_wait {
 struct identity {
     struct hash cache_key;
     struct grants *grants;
-    struct str user_id, email, api_key_id; /* outlive a change of grants */
+    struct str user_id, email, api_key_id; /* copies: they outlive a change of grants */
     struct epoch_wait wait;
     bool is_asking; /* wait is in use */
     bool is_confirmed, is_stale;
     bool is_key_text; /* asked with the text of an API key: its use is noted */
-    struct str last_permission;
-    bool last_was_held;
 };
 
 /* How the grants of a credential are found: by the ids, or by the hash of an API key's text. */
@@ -57,15 +66,29 @@ struct epoch_question {
 };
 
 struct auth_cache {
-    struct lru entries;
+    struct lru entries, sets;
     struct epoch_question *unsent; /* the one that can be joined, or NULL */
 };
+
+static void grant_set_drop(struct grant_set *s)
+{
+    if (s == NULL || --s->holds != 0)
+        return;
+    arena_fini(&s->arena);
+    free(s);
+}
+
+static void grant_set_evict(struct lru_link *item)
+{
+    grant_set_drop(container_of(item, struct grant_set, link));
+}
 
 static void grants_drop(struct grants *g)
 {
     if (--g->holds != 0)
         return;
-    arena_fini(&g->arena);
+    grant_set_drop(g->user_set);
+    grant_set_drop(g->key_set);
     free(g);
 }
 
@@ -76,16 +99,17 @@ static void grants_evict(struct lru_link *item)
 
 struct auth_cache *auth_cache_new(size_t entries_max)
 {
-    struct auth_cache *cache = mem_alloc(sizeof(*cache));
+    struct auth_cache *cache = mem_zalloc(sizeof(*cache));
 
     lru_init(&cache->entries, entries_max, grants_evict);
-    cache->unsent = NULL;
+    lru_init(&cache->sets, SETS_MAX, grant_set_evict);
     return cache;
 }
 
 void auth_cache_free(struct auth_cache *cache)
 {
     lru_fini(&cache->entries);
+    lru_fini(&cache->sets);
     free(cache);
 }
 
@@ -146,7 +170,7 @@ static size_t texts(const struct json *list, struct str *keys)
 }
 
 /* The set of a JSON array of keys, or of an object whose true members count. */
-static struct perm_set *grants_compile(struct arena *scratch, struct arena *a, struct str json)
+static struct perm_set *set_compile(struct arena *scratch, struct arena *a, struct str json)
 {
     const struct json *value = NULL;
     struct json_error error;
@@ -159,27 +183,54 @@ static struct perm_set *grants_compile(struct arena *scratch, struct arena *a, s
     return perm_set_new(a, keys, json_is(value, JSON_ARRAY) ? texts(value, keys) : true_keys(value, keys));
 }
 
-static struct grants *grants_new(struct arena *scratch, const struct rows *row)
+/* The compiled set of that text, held for the caller. */
+static struct grant_set *grant_set_of(struct auth_cache *cache, struct arena *scratch, struct str json)
 {
-    struct grants *g = mem_zalloc(sizeof(*g));
+    struct hash key = hash_sha256(json);
+    struct lru_link *item = lru_find(&cache->sets, &key);
+    struct grant_set *s;
 
-    arena_init(&g->arena);
+    if (item == NULL) {
+        s = mem_zalloc(sizeof(*s));
+        arena_init(&s->arena);
+        s->set = set_compile(scratch, &s->arena, json);
+        s->holds = 1;
+        lru_add(&cache->sets, &s->link, &key);
+        item = &s->link;
+    }
+    s = container_of(item, struct grant_set, link);
+    s->holds++;
+    return s;
+}
+
+/* Of a row that names a user. */
+static struct grants *grants_new(struct auth_cache *cache, struct arena *scratch, const struct rows *row)
+{
+    struct str email = row_str(row, 0, "email");
+    struct grants *g = mem_zalloc(sizeof(*g) + email.n);
+
     g->holds = 1;
     g->epoch = row_i64(row, 0, "epoch");
-    g->user_id = arena_str(&g->arena, row_str(row, 0, "user_id"));
-    g->email = arena_str(&g->arena, row_str(row, 0, "email"));
-    g->scope.user = grants_compile(scratch, &g->arena, row_str(row, 0, "grants"));
+    g->email_size = email.n;
+    memcpy(g->email, email.p, email.n);
+    memcpy(g->user_id, row_str(row, 0, "user_id").p, USER_ID_SIZE);
+    g->user_set = grant_set_of(cache, scratch, row_str(row, 0, "grants"));
     g->key_expires_us = INT64_MAX;
     if (row_is_null(row, 0, "api_key_id"))
         return g;
-    g->api_key_id = arena_str(&g->arena, row_str(row, 0, "api_key_id"));
-    g->scope.key = grants_compile(scratch, &g->arena, row_str(row, 0, "key_permissions"));
+    memcpy(g->api_key_id, row_str(row, 0, "api_key_id").p, USER_ID_SIZE);
+    g->key_set = grant_set_of(cache, scratch, row_str(row, 0, "key_permissions"));
     if (!row_is_null(row, 0, "key_expires_us"))
         g->key_expires_us = row_i64(row, 0, "key_expires_us");
     return g;
 }
 
-/* Reads the grants and caches them. 0 and *g, held for the caller, or NULL for a credential that is not valid. */
+static struct perm_scope grants_scope(const struct grants *g)
+{
+    return (struct perm_scope){.user = g->user_set->set, .key = g->key_set != NULL ? g->key_set->set : NULL};
+}
+
+/* Reads the grants and caches them. 0 and *g, held for the caller; NULL: the credential is not valid. */
 static int grants_load_await(struct req *r, const struct credential *c, struct grants **g)
 {
     struct rows row;
@@ -190,9 +241,10 @@ static int grants_load_await(struct req *r, const struct credential *c, struct g
         TRY(sql_auth_by_user_await(r, &row, c->user_id, c->api_key_id));
     else
         TRY(sql_auth_by_key_await(r, &row, c->key_hash));
-    if (row.count == 0 || row_is_null(&row, 0, "user_id") || (wants_key && row_is_null(&row, 0, "api_key_id")))
+    if (row.count == 0 || row_is_null(&row, 0, "user_id") ||
+        (wants_key && row_is_null(&row, 0, "api_key_id")))
         return 0;
-    *g = grants_new(&r->arena, &row);
+    *g = grants_new(r->server->app->auth, &r->arena, &row);
     cache_add(r->server->app->auth, *g, &c->cache_key);
     return 0;
 }
@@ -215,25 +267,14 @@ static struct identity *identity_new(struct req *r, struct grants *g, const stru
     *id = (struct identity){
         .cache_key = *cache_key,
         .grants = g,
-        .user_id = arena_str(&r->arena, g->user_id),
-        .email = arena_str(&r->arena, g->email),
+        .user_id = arena_str(&r->arena, str_of(g->user_id, USER_ID_SIZE)),
+        .email = arena_str(&r->arena, str_of(g->email, g->email_size)),
     };
     list_init(&id->wait.link);
-    if (!str_is_none(g->api_key_id))
-        id->api_key_id = arena_str(&r->arena, g->api_key_id);
+    if (g->key_set != NULL)
+        id->api_key_id = arena_str(&r->arena, str_of(g->api_key_id, USER_ID_SIZE));
     arena_defer(&r->arena, identity_fini, id);
     return id;
-}
-
-struct identity *auth_identity_hold(struct req *for_request, const struct identity *id)
-{
-    struct identity *copy;
-
-    assert(id->is_confirmed); /* spawning is something that others notice */
-    id->grants->holds++;
-    copy = identity_new(for_request, id->grants, &id->cache_key);
-    copy->is_confirmed = true;
-    return copy;
 }
 
 /* ---- last use of API keys ---- */
@@ -245,8 +286,8 @@ static void key_note(struct req *r, void *arg)
     struct grants *g = arg;
     struct rows rows;
 
-    if (sql_api_key_used_await(r, &rows, g->api_key_id) < 0)
-        log_warn("auth", "last use of API key " STR_FMT " could not be noted", STR_ARG(g->api_key_id));
+    if (sql_api_key_used_await(r, &rows, str_of(g->api_key_id, USER_ID_SIZE)) < 0)
+        log_warn("auth", "last use of API key %.*s could not be noted", USER_ID_SIZE, g->api_key_id);
     grants_drop(g);
 }
 
@@ -299,7 +340,7 @@ static void identity_ask(struct server *s, struct identity *id)
         cache->unsent = mem_alloc(sizeof(*cache->unsent));
         cache->unsent->server = s;
         list_init(&cache->unsent->waits);
-        task_spawn(&s->loop, "auth epoch", question_run, cache->unsent);
+        task_spawn(task_loop(), "auth epoch", question_run, cache->unsent);
     }
     completion_init(&id->wait.done);
     list_append(&cache->unsent->waits, &id->wait.link);
@@ -393,8 +434,8 @@ int auth_refuse(struct req *r, const char *detail)
     return fail(r, 401, "%s", detail);
 }
 
-static int current_by_ids_await(struct req *r, struct str user_id, struct str api_key_id, struct credential *c,
-                                struct grants **g)
+static int current_by_ids_await(struct req *r, struct str user_id, struct str api_key_id,
+                                struct credential *c, struct grants **g)
 {
     struct uuid user, key;
     bool has_key = !str_is_none(api_key_id);
@@ -467,8 +508,8 @@ static int credential_from_jwt(struct req *r, struct str text, struct credential
     if (rc < 0)
         return 0;
     *c = credential_of_ids(uuid_text(&r->arena, &access.user),
-                           access.has_api_key ? uuid_text(&r->arena, &access.api_key) : STR_NONE, &access.user,
-                           access.has_api_key ? &access.api_key : NULL);
+                           access.has_api_key ? uuid_text(&r->arena, &access.api_key) : STR_NONE,
+                           &access.user, access.has_api_key ? &access.api_key : NULL);
     return 1;
 }
 
@@ -512,6 +553,14 @@ static int refuse_unknown_await(struct req *r, const struct credential *c)
     return auth_refuse(r, str_is_none(c->api_key_id) ? "User not found" : "Invalid or expired credentials");
 }
 
+/* Takes over the hold on g. */
+static void identity_set(struct req *r, const struct credential *c, struct grants *g)
+{
+    r->identity = identity_new(r, g, &c->cache_key);
+    r->identity->is_key_text = !str_is_none(c->key_hash);
+    memcpy(r->user_id, g->user_id, USER_ID_SIZE); /* for the access log */
+}
+
 static int authenticate_cold_await(struct req *r, const struct credential *c)
 {
     struct limit limit = key_failures(r);
@@ -522,8 +571,7 @@ static int authenticate_cold_await(struct req *r, const struct credential *c)
     TRY(grants_load_await(r, c, &g));
     if (g == NULL)
         return refuse_unknown_await(r, c);
-    r->identity = identity_new(r, g, &c->cache_key);
-    r->identity->is_key_text = !str_is_none(c->key_hash);
+    identity_set(r, c, g);
     identity_confirm(r, r->identity);
     return 0;
 }
@@ -532,8 +580,7 @@ static int authenticate_cold_await(struct req *r, const struct credential *c)
 static void authenticate_warm(struct req *r, const struct credential *c, struct grants *g)
 {
     g->holds++;
-    r->identity = identity_new(r, g, &c->cache_key);
-    r->identity->is_key_text = !str_is_none(c->key_hash);
+    identity_set(r, c, g);
     identity_ask(r->server, r->identity);
     r->confirm = auth_confirm_await;
 }
@@ -580,16 +627,14 @@ struct str auth_api_key_id(const struct req *r)
 
 struct perm_scope auth_scope(const struct req *r)
 {
-    return r->identity->grants->scope;
+    return grants_scope(r->identity->grants);
 }
 
 bool auth_permits(struct req *r, struct str permission)
 {
-    struct identity *id = r->identity;
+    struct perm_scope scope = auth_scope(r);
 
-    id->last_permission = arena_str(&r->arena, permission);
-    id->last_was_held = perm_has(&id->grants->scope, permission);
-    return id->last_was_held;
+    return perm_has(&scope, permission);
 }
 
 bool auth_permitsf(struct req *r, const char *format, ...)
@@ -603,12 +648,6 @@ bool auth_permitsf(struct req *r, const char *format, ...)
     return auth_permits(r, permission);
 }
 
-struct str auth_last_permission(const struct req *r, bool *was_held)
-{
-    *was_held = r->identity != NULL && r->identity->last_was_held;
-    return r->identity != NULL ? r->identity->last_permission : STR_NONE;
-}
-
 int auth_require(struct req *r, struct str permission)
 {
     if (auth_permits(r, permission))
@@ -616,16 +655,15 @@ int auth_require(struct req *r, struct str permission)
     return fail(r, 403, "Permission denied: " STR_FMT, STR_ARG(permission));
 }
 
-struct str auth_token(struct req *r, int64_t lifetime_s)
+struct str auth_token(struct arena *a, struct str user_id, struct str email, struct str api_key_id,
+                      int64_t lifetime_s)
 {
-    const struct identity *id = r->identity;
-    int64_t login_s = conf.access_token_expire_minutes * 60;
-    struct jwt_access access = {.email = id->email, .has_api_key = !str_is_none(id->api_key_id)};
-    int rc = uuid_parse(id->user_id, &access.user, NULL);
+    struct jwt_access access = {.email = email, .has_api_key = !str_is_none(api_key_id)};
+    int rc = uuid_parse(user_id, &access.user, NULL);
 
     if (access.has_api_key)
-        rc |= uuid_parse(id->api_key_id, &access.api_key, NULL);
+        rc |= uuid_parse(api_key_id, &access.api_key, NULL);
     assert(rc == 0); /* the ids come from uuid columns */
-    return jwt_access_sign(&r->arena, conf.secret_key, &access, clock_real_us() / 1000000,
-                           lifetime_s > login_s ? lifetime_s : login_s);
+    (void)rc;
+    return jwt_access_sign(a, conf.secret_key, &access, clock_real_us() / 1000000, lifetime_s);
 }

@@ -33,15 +33,14 @@ MUST_USE int auth_authenticate_await(struct req *r, bool may_defer);
 MUST_USE int auth_confirm_await(struct req *r);
 
 /* Of r->identity, which must be set. All texts live as long as r. */
-struct str auth_user_id(const struct req *r);    /* lower case */
+struct str auth_user_id(const struct req *r); /* lower case */
 struct str auth_user_email(const struct req *r);
 struct str auth_api_key_id(const struct req *r); /* STR_NONE for a login */
 struct perm_scope auth_scope(const struct req *r);
 
-/* Whether r's identity holds the permission. The last one asked for goes to the request log. */
+/* Whether r's identity holds the permission. */
 bool auth_permits(struct req *r, struct str permission);
 bool auth_permitsf(struct req *r, const char *format, ...) PRINTF_LIKE(2, 3);
-struct str auth_last_permission(const struct req *r, bool *was_held); /* STR_NONE: none was asked for */
 
 /* fail(r, 403, "Permission denied: <permission>") unless it is held. */
 MUST_USE int auth_require(struct req *r, struct str permission);
@@ -56,9 +55,6 @@ int auth_refuse(struct req *r, const char *detail);
  */
 struct identity *auth_identity_load_await(struct req *r, struct str user_id, struct str api_key_id);
 
-/* The same identity for another request: it lives as long as that one. */
-struct identity *auth_identity_hold(struct req *for_request, const struct identity *id);
-
 /*
  * Makes r->identity current in long work: what a user lost since, he no longer has.
  * 0, or -1 with 401 or 503 as above.
@@ -66,10 +62,11 @@ struct identity *auth_identity_hold(struct req *for_request, const struct identi
 MUST_USE int auth_identity_refresh_await(struct req *r);
 
 /*
- * An access token in the name of r's identity, for functions and calls of our own (§2.2); it carries the
- * key's id when an API key asked. lifetime_s is raised to the lifetime of a login.
+ * An access token in a user's name (§2.2), for him and for work of our own; api_key_id limits it to
+ * that key (STR_NONE: none). The ids must be UUIDs.
  */
-struct str auth_token(struct req *r, int64_t lifetime_s);
+struct str auth_token(struct arena *a, struct str user_id, struct str email, struct str api_key_id,
+                      int64_t lifetime_s);
 
 /* The cache of compiled grants: owned by struct app. */
 struct auth_cache;

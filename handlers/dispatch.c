@@ -60,17 +60,21 @@ static bool dispatch_may_defer(const struct req *r)
     return is_safe && !(r->route->flags & ROUTE_STREAM);
 }
 
+enum { DISPATCH_RUNS_MAX = 3 };
+
 /* Runs the request, again when it was answered for grants that are no longer true. */
 static int dispatch_confirmed(struct req *r)
 {
-    int rc = dispatch_once(r, dispatch_may_defer(r));
-    int confirmed = auth_confirm_await(r);
+    int confirmed = -ESTALE;
 
-    if (confirmed == 0)
-        return rc;
-    reply_reset(r);
-    if (confirmed == -ESTALE)
-        return dispatch_once(r, false);
+    for (int run = 0; run < DISPATCH_RUNS_MAX && confirmed == -ESTALE; run++) {
+        int rc = dispatch_once(r, run == 0 && dispatch_may_defer(r));
+
+        confirmed = auth_confirm_await(r);
+        if (confirmed == 0)
+            return rc;
+        reply_reset(r);
+    }
     return confirmed == -ECANCELED ? confirmed : fail(r, 503, "Service temporarily unavailable");
 }
 

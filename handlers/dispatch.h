@@ -14,7 +14,8 @@
 void dispatch(struct req *r);
 
 /*
- * Before a long body is read: refuses who may not send it at all. Set as server.admit; dispatch() checks again.
+ * Before a long body is read: refuses who may not send it at all. Set as server.admit; dispatch() checks
+ * again.
  */
 void dispatch_admit(struct req *r);
 

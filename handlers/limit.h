@@ -24,8 +24,8 @@ struct limit {
 MUST_USE int limit_hit_await(struct req *r, const struct limit *limit);
 
 /*
- * For limits on failed attempts: limit_check() before the attempt costs nothing, since a node remembers which keys it
- * saw exceed their limit; after a failure limit_hit_await() counts it. 0, or -1 with 429 set.
+ * For limits on failed attempts: limit_check() before the attempt costs nothing, since a node remembers which
+ * keys it saw exceed their limit; after a failure limit_hit_await() counts it. 0, or -1 with 429 set.
  */
 MUST_USE int limit_check(struct req *r, const struct limit *limit);
 

@@ -1,9 +1,7 @@
 #include "handlers/login.h"
 
-#include "base/clock.h"
 #include "base/conf.h"
 #include "base/hash.h"
-#include "base/jwt.h"
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/uuid.h"
@@ -73,15 +71,16 @@ struct str login_domain(struct str email)
     return str_from_offset(email, (size_t)(at + 1));
 }
 
-/* 0 when the address may log in, now or as a new user; else 403 is set. *user_id is STR_NONE for a new one. */
-static int login_admit_await(struct req *r, struct str email, struct str *user_id)
+/* 0 when the address may log in, now or as a new user; else 403 is set. */
+static int login_admit_await(struct req *r, struct str email)
 {
     struct rows row;
+    bool may;
 
     TRY(sql_login_user_await(r, &row, email, login_domain(email)));
-    *user_id = row_str(&row, 0, "id");
-    if (str_is_none(*user_id) ? conf.auto_provision_users || row_bool(&row, 0, "has_domain_role")
-                              : row_bool(&row, 0, "is_active"))
+    may = row_is_null(&row, 0, "id") ? conf.auto_provision_users || row_bool(&row, 0, "has_domain_role")
+                                     : row_bool(&row, 0, "is_active");
+    if (may)
         return 0;
     return fail(r, 403, "%s", no_user);
 }
@@ -102,15 +101,17 @@ static struct mail code_mail(struct req *r, struct str email, struct str code)
         .to = email,
         .subject = STR("Your Login Code"),
         .text = arena_strf(a,
-                           "Your login code is: " STR_FMT "\n\nIt is valid for %" PRId64 " minutes and can be used "
+                           "Your login code is: " STR_FMT "\n\nIt is valid for %" PRId64
+                           " minutes and can be used "
                            "once. If you did not ask for it, you can ignore this message.\n",
                            STR_ARG(code), conf.otp_expire_minutes),
-        .html = arena_strf(a,
-                           "<!DOCTYPE html>\n<html><body style=\"font-family:sans-serif\">\n<p>Your login code is:</p>\n"
-                           "<p style=\"font-size:28px;font-weight:bold;letter-spacing:6px\">" STR_FMT "</p>\n"
-                           "<p>It is valid for %" PRId64 " minutes and can be used once. If you did not ask for it, "
-                           "you can ignore this message.</p>\n</body></html>\n",
-                           STR_ARG(code), conf.otp_expire_minutes),
+        .html = arena_strf(
+            a,
+            "<!DOCTYPE html>\n<html><body style=\"font-family:sans-serif\">\n<p>Your login code is:</p>\n"
+            "<p style=\"font-size:28px;font-weight:bold;letter-spacing:6px\">" STR_FMT "</p>\n"
+            "<p>It is valid for %" PRId64 " minutes and can be used once. If you did not ask for it, "
+            "you can ignore this message.</p>\n</body></html>\n",
+            STR_ARG(code), conf.otp_expire_minutes),
     };
 }
 
@@ -134,14 +135,14 @@ int login_begin(struct req *r)
     struct str session_id = uuid_text(&r->arena, &id);
     struct str code = rand_code(&r->arena, CODE_DIGITS);
     struct json_writer w;
-    struct str user_id;
     struct rows rows;
     int rc;
 
     TRY(limit_login_await(r, "login:ip", r->client, conf.rate_limit_login_ip_max));
     TRY(limit_login_await(r, "login:email", email, conf.rate_limit_login_email_max));
-    TRY(login_admit_await(r, email, &user_id));
-    TRY(sql_otp_begin_await(r, &rows, session_id, email, code_hash(r, session_id, code), conf.otp_expire_minutes));
+    TRY(login_admit_await(r, email));
+    TRY(sql_otp_begin_await(r, &rows, session_id, email, code_hash(r, session_id, code),
+                            conf.otp_expire_minutes));
     rc = code_send_await(r, email, code);
     if (rc == -ECANCELED)
         return rc;
@@ -179,7 +180,8 @@ static int session_open_await(struct req *r, struct str email, struct session *s
 
     s->refresh_token = rand_token(&r->arena);
     TRY(sql_login_finish_await(r, &row, email, hash_sha256_hex(&r->arena, s->refresh_token),
-                               str_head(s->refresh_token, TOKEN_PREFIX_SIZE), conf.refresh_token_expire_days));
+                               str_head(s->refresh_token, TOKEN_PREFIX_SIZE),
+                               conf.refresh_token_expire_days));
     if (row.count == 0)
         return 0;
     s->user_id = row_str(&row, 0, "id");
@@ -191,16 +193,15 @@ static int session_open_await(struct req *r, struct str email, struct session *s
 static int session_open_new_await(struct req *r, struct str email, struct session *s)
 {
     struct uuid id = uuid_new();
-    struct str user_id;
     struct rows rows;
     int rc;
 
-    TRY(login_admit_await(r, email, &user_id));
+    TRY(login_admit_await(r, email));
     TRY(sql_begin_await(r));
     TRY(sql_user_insert_await(r, &rows, uuid_text(&r->arena, &id), email));
     if (rows.count != 0)
-        TRY(sql_user_join_roles_await(r, &rows, row_str(&rows, 0, "id"), login_domain(email), conf.default_role_name,
-                                      STR_NONE));
+        TRY(sql_user_join_roles_await(r, &rows, row_str(&rows, 0, "id"), login_domain(email),
+                                      conf.default_role_name, STR_NONE));
     rc = session_open_await(r, email, s);
     if (rc == 0)
         return fail(r, 403, "%s", no_user);
@@ -210,13 +211,7 @@ static int session_open_new_await(struct req *r, struct str email, struct sessio
 
 static struct str access_token(struct req *r, struct str user_id, struct str email)
 {
-    struct jwt_access access = {.email = email};
-    int rc = uuid_parse(user_id, &access.user, NULL);
-
-    assert(rc == 0); /* it comes from a uuid column */
-    (void)rc;
-    return jwt_access_sign(&r->arena, conf.secret_key, &access, clock_real_us() / 1000000,
-                           conf.access_token_expire_minutes * 60);
+    return auth_token(&r->arena, user_id, email, STR_NONE, conf.access_token_expire_minutes * 60);
 }
 
 /* The members that the answers of a login and of a refresh share. */
@@ -279,7 +274,8 @@ int login_refresh(struct req *r)
     }
     reply_begin(r, &w);
     json_object_begin(&w);
-    json_field_str(&w, STR("access_token"), access_token(r, row_str(&user, 0, "id"), row_str(&user, 0, "email")));
+    json_field_str(&w, STR("access_token"),
+                   access_token(r, row_str(&user, 0, "id"), row_str(&user, 0, "email")));
     token_fields(&w);
     json_object_end(&w);
     return reply_written(r, 200);

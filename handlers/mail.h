@@ -19,8 +19,8 @@ bool mail_is_configured(void);
 bool mail_is_development(void);
 
 /*
- * 0 when the server took the mail. -EINVAL: a header would hold a line end; -ENOTCONN: no worker; -EIO: refused or
- * not reached, and logged; -ECANCELED. No answer is set.
+ * 0 when the server took the mail. -EINVAL: a header would hold a line end; -ENOTCONN: no worker; -EIO:
+ * refused or not reached, and logged; -ECANCELED. No answer is set.
  */
 MUST_USE int mail_send_await(struct req *r, const struct mail *m);
 

@@ -170,7 +170,8 @@ int role_members(struct req *r)
 
 static int role_may_manage_members(struct req *r)
 {
-    return role_refuse_unless(r, STR("sinas.roles.manage_members:all"), "Not authorized to manage role members");
+    return role_refuse_unless(r, STR("sinas.roles.manage_members:all"),
+                              "Not authorized to manage role members");
 }
 
 static int role_already_member(struct req *r)
@@ -235,7 +236,8 @@ int role_permissions(struct req *r)
 {
     struct rows role, list;
 
-    TRY(role_refuse_unless(r, STR("sinas.roles.manage_permissions:all"), "Not authorized to view role permissions"));
+    TRY(role_refuse_unless(r, STR("sinas.roles.manage_permissions:all"),
+                           "Not authorized to view role permissions"));
     TRY(role_find(r, &role));
     TRY(sql_role_permissions_await(r, &list, row_str(&role, 0, "id")));
     return reply_json(r, 200, row_str(&list, 0, "json"));
@@ -244,7 +246,8 @@ int role_permissions(struct req *r)
 /* The role of the path when the caller may change what it grants. */
 static int role_find_changeable(struct req *r, struct rows *role)
 {
-    TRY(role_refuse_unless(r, STR("sinas.roles.manage_permissions:all"), "Not authorized to manage role permissions"));
+    TRY(role_refuse_unless(r, STR("sinas.roles.manage_permissions:all"),
+                           "Not authorized to manage role permissions"));
     TRY(role_find(r, role));
     return is_admins(r) ? fail(r, 403, "Cannot modify Admins role permissions") : 0;
 }
@@ -252,7 +255,8 @@ static int role_find_changeable(struct req *r, struct rows *role)
 /* Nobody grants of ours what he does not hold himself; custom services are free. */
 static int role_check_grant(struct req *r, struct str key)
 {
-    bool is_ours = str_starts(key, STR("sinas.")) || str_starts(key, STR("sinas/")) || str_starts(key, STR("*"));
+    bool is_ours =
+        str_starts(key, STR("sinas.")) || str_starts(key, STR("sinas/")) || str_starts(key, STR("*"));
 
     if (!is_ours || auth_permits(r, key))
         return 0;

@@ -67,7 +67,8 @@ static char *array_text(struct arena *a, const char *const *items, size_t count)
 static int seed_role(struct seed *s, const struct perm_role *role)
 {
     const char *const names[] = {role->name, role->description};
-    const char *const grants[] = {role->name, array_text(&s->arena, role->permissions, role->permissions_count)};
+    const char *const grants[] = {role->name,
+                                  array_text(&s->arena, role->permissions, role->permissions_count)};
 
     TRY(seed_do(s, &sql_stmt_seed_role, names));
     return seed_do(s, &sql_stmt_seed_role_permissions, grants);
@@ -121,7 +122,8 @@ static int seed_default_agent(struct seed *s, const char *email)
     const char *const agent[] = {
         email,
         "General assistant",
-        "You are a helpful assistant. Answer clearly and concisely, in the language of the person you are talking to. "
+        "You are a helpful assistant. Answer clearly and concisely, in the language of the person you are "
+        "talking to. "
         "If you do not know something or cannot do it, say so.",
     };
     const PGresult *row = seed_exec(s, &sql_stmt_seed_marker, marker);
@@ -133,7 +135,8 @@ static int seed_default_agent(struct seed *s, const char *email)
 
 static int seed_all(struct seed *s)
 {
-    const char *email = str_is_none(conf.superadmin_email) ? NULL : arena_cstr(&s->arena, conf.superadmin_email);
+    const char *email =
+        str_is_none(conf.superadmin_email) ? NULL : arena_cstr(&s->arena, conf.superadmin_email);
 
     TRY(seed_plain(s, "begin"));
     TRY(seed_do(s, &sql_stmt_seed_lock_row, NULL));

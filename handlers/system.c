@@ -25,7 +25,8 @@ int system_info(struct req *r)
     json_field_str(&w, STR("version"), STR("1.0.0"));
     json_key_write(&w, STR("features"));
     json_object_begin(&w);
-    json_field_bool(&w, STR("clickhouse"), false); /* request logs and code execution come with areas of their own */
+    json_field_bool(&w, STR("clickhouse"),
+                    false); /* request logs and code execution come with areas of their own */
     json_field_bool(&w, STR("smtp"), mail_is_configured());
     json_field_bool(&w, STR("code_execution"), false);
     json_object_end(&w);

@@ -35,8 +35,8 @@ int user_list(struct req *r)
 
     if (!auth_permits(r, STR("sinas.users.read:all")))
         return fail(r, 403, "Not authorized to list users");
-    TRY(sql_user_list_await(r, &list, query_str(r, "search"), query_bool(r, "include_inactive"), query_i64(r, "skip"),
-                            query_i64(r, "limit")));
+    TRY(sql_user_list_await(r, &list, query_str(r, "search"), query_bool(r, "include_inactive"),
+                            query_i64(r, "skip"), query_i64(r, "limit")));
     return reply_json(r, 200, row_str(&list, 0, "json"));
 }
 
@@ -57,9 +57,11 @@ static int user_add(struct req *r, struct str email, struct str *id)
     TRY(sql_begin_await(r));
     TRY(sql_user_add_await(r, &user, uuid_text(&r->arena, &fresh), email));
     if (user.count == 0)
-        return fail(r, 409, "User with email '" STR_FMT "' already exists", STR_ARG(json_get_text(r->json, STR("email"))));
+        return fail(r, 409, "User with email '" STR_FMT "' already exists",
+                    STR_ARG(json_get_text(r->json, STR("email"))));
     *id = row_str(&user, 0, "id");
-    TRY(sql_user_join_roles_await(r, &roles, *id, login_domain(email), conf.default_role_name, auth_user_id(r)));
+    TRY(sql_user_join_roles_await(r, &roles, *id, login_domain(email), conf.default_role_name,
+                                  auth_user_id(r)));
     return sql_commit_await(r);
 }
 

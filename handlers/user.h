@@ -6,9 +6,9 @@
 
 extern const struct body user_create_body, user_update_body, user_list_query;
 
-int user_list(struct req *r);   /* GET /api/v1/users */
+int user_list(struct req *r); /* GET /api/v1/users */
 int user_create(struct req *r);
-int user_get(struct req *r);    /* GET /api/v1/users/{id} */
+int user_get(struct req *r); /* GET /api/v1/users/{id} */
 int user_update(struct req *r);
 int user_delete(struct req *r);
 

@@ -114,7 +114,8 @@ static void write_date(struct buf *out, int64_t date_s)
 
 static void write_part(struct buf *out, const char *type, struct str text)
 {
-    buf_addf(out, "Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", type);
+    buf_addf(out, "Content-Type: %s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+             type);
     mime_write_quoted_printable(out, text);
 }
 
@@ -143,8 +144,8 @@ int mime_write(struct buf *out, const struct mime_mail *m)
     if (!header_is_clean(m->subject) || !str_is_utf8(m->subject))
         return -EINVAL;
     write_date(out, m->date_s);
-    buf_addf(out, "From: " STR_FMT "\r\nTo: " STR_FMT "\r\nMessage-ID: <" STR_FMT ">\r\nSubject: ", STR_ARG(m->from),
-             STR_ARG(m->to), STR_ARG(m->id));
+    buf_addf(out, "From: " STR_FMT "\r\nTo: " STR_FMT "\r\nMessage-ID: <" STR_FMT ">\r\nSubject: ",
+             STR_ARG(m->from), STR_ARG(m->to), STR_ARG(m->id));
     mime_write_subject(out, m->subject);
     buf_add(out, STR("\r\nMIME-Version: 1.0\r\n"));
     write_bodies(out, m);

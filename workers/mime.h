@@ -17,7 +17,7 @@ struct mime_mail {
     int64_t date_s;        /* since 1970 */
 };
 
-/* Appends the message. 0, or -EINVAL when a header's value holds CR, LF or another control character, or is too long. */
+/* Appends the message. 0, or -EINVAL: a header's value holds a control character or is too long. */
 MUST_USE int mime_write(struct buf *out, const struct mime_mail *m);
 
 /* The pieces, for tests. */

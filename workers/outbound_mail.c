@@ -5,7 +5,8 @@
  *
  *   CONNECTING --libcurl done--> MAIL -250-> RCPT -250-> DATA -354-> MESSAGE -250-> reported
  *
- * Everything else ends in a report of the failure. The call itself lives on until its report was acknowledged.
+ * Everything else ends in a report of the failure. The call itself lives on until its report was
+ * acknowledged.
  */
 #include "workers/mime.h"
 #include "workers/outbound.h"

@@ -62,7 +62,7 @@ TEST(lru_replaces_the_item_of_the_same_key)
     CHECK(lru_find(&t, &key) == &new.link);
     CHECK(t.count == 1);
     lru_remove(&t, &new.link);
-    CHECK(!new.was_evicted && t.count == 0 && !has(&t, 7));
+    CHECK(!new.was_evicted &&t.count == 0 && !has(&t, 7));
     lru_fini(&t);
 }
 
