@@ -268,3 +268,19 @@ bool content_looks_like_parts(struct arena *a, struct str text)
     }
     return true;
 }
+
+struct str content_storable(struct arena *a, struct str text)
+{
+    struct buf b;
+
+    if (str_find_byte(text, '\0') < 0)
+        return text;
+    buf_init_arena(&b, a);
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '\0')
+            buf_add(&b, STR("\xef\xbf\xbd"));
+        else
+            buf_add_byte(&b, text.p[i]);
+    }
+    return buf_str(&b);
+}

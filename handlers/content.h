@@ -35,4 +35,7 @@ MUST_USE int content_parse(struct arena *a, const struct json *value, bool strip
  */
 bool content_looks_like_parts(struct arena *a, struct str text);
 
+/* What a model sent, as text that PostgreSQL can hold: each NUL becomes U+FFFD. No copy without one. */
+struct str content_storable(struct arena *a, struct str text);
+
 #endif

@@ -5,6 +5,7 @@
 #include "handlers/docs.h"
 #include "handlers/login.h"
 #include "handlers/openapi.h"
+#include "handlers/queue.h"
 #include "handlers/resource_routes.h"
 #include "handlers/role.h"
 #include "handlers/system.h"
@@ -140,6 +141,9 @@ static const struct route routes[] = {
     {HTTP_GET,    "/chats/{id}/stream/{channel_id}", RULE_OBJECT, .handler = chat_stream, .query = &chat_stream_query,
      .flags = ROUTE_STREAM,
      .summary = "Resume a stream"},
+
+    {HTTP_POST,   "/api/v1/queue/jobs/{job_id}/cancel", RULE_FIXED, .permission = "sinas.system.update:all", .handler = queue_job_cancel,
+     .summary = "Cancel a running agent turn"},
 };
 /* clang-format on */
 

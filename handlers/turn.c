@@ -171,6 +171,7 @@ static void turn_locked(struct turn *t)
     list_append(&t->all->list, &t->link);
     turn_lease_start(t->all);
     t->channel = channel_open(t->all->server->channels, &options);
+    turn_job_write(t);
     turn_tell(t, false, 0, STR_NONE);
 }
 
@@ -261,6 +262,8 @@ static void turn_store(struct req *r, struct turn *t)
     }
     if (rc == 0 && t->is_locked)
         log_warn("turn", "chat %s: another reactor has ended this turn", t->chat_id);
+    if (t->is_locked)
+        turn_job_write(t);
     turn_unlock(t);
     turn_say_end(t);
     turn_tell_end(t, message);
@@ -395,6 +398,7 @@ static struct turn *turn_new(struct turns *all, const struct turn_options *o)
     t->ends_unwatched = o->ends_unwatched;
     t->keeps_long = o->keeps_long;
     t->lock_wait_ms = o->lock_wait_ms;
+    t->enqueued_at = (double)clock_real_us() / 1e6;
     t->deadline_ms = now_ms() + o->timeout_s * 1000;
     t->kind = TURN_COMPLETED;
     t->status = 200;
@@ -471,6 +475,7 @@ void turns_free(struct turns *all)
 {
     ev_timer_stop(all->server->loop.ev, &all->lease);
     ev_timer_stop(all->server->loop.ev, &all->grace);
+    ev_timer_stop(all->server->loop.ev, &all->heartbeat);
     table_fini(&all->by_chat);
     free(all);
 }
@@ -485,6 +490,7 @@ static void on_grace_end(struct ev_loop *ev UNUSED, ev_timer *w, int revents UNU
 
 void turns_drain(struct turns *all)
 {
+    turn_heartbeat_stop(all);
     ev_timer_init(&all->grace, on_grace_end, GRACE_MS / 1000.0, 0);
     ev_timer_start(all->server->loop.ev, &all->grace);
 }

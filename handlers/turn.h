@@ -8,6 +8,7 @@
  * turn.c        start, lock, end, waiting, cancelling
  * turn_run.c    rounds: prompt, history, model, tools
  * turn_owner.c  this node's lease; ending the turns of dead reactors
+ * turn_job.c    what the queue's readers see of it
  */
 #ifndef HANDLERS_TURN_H
 #define HANDLERS_TURN_H
@@ -62,6 +63,9 @@ int turn_run_await(struct req *r, const struct turn_options *options, struct tur
 
 /* Stops the chat's turn if it runs here (its chat was archived or deleted). */
 void turn_stop_chat(struct turns *all, struct str chat_id);
+
+/* The Redis key of a turn's status record (20 §19); a turn's job id is the id of its channel. */
+struct str turn_job_key(struct arena *a, struct str channel_id);
 
 /*
  * For readers of a channel without terminal event that is not in memory (see

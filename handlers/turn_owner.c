@@ -122,6 +122,9 @@ static int orphan_end(struct req *r, struct str channel_id, bool is_ended, struc
         rc = sql_turn_end_await(r, &rows, &params);
         if (rc < 0)
             return rc;
+        rc = turn_job_fail_await(r, r->server->app->turns, channel_id, error);
+        if (rc < 0 && rc != -ENOTCONN)
+            return rc;
         log_info("turn", "ended the turn of a dead reactor on channel " STR_FMT, STR_ARG(channel_id));
     }
     rc = channel_close_orphan_await(r, channel_id, str_is_none(error) ? "done" : "error", event_data(r, error));
@@ -203,5 +206,6 @@ static void turns_start_main(struct req *r, void *arg)
 
 void turns_start(struct turns *all)
 {
+    turn_heartbeat_start(all);
     (void)req_spawn_service(all->server, "turns of the dead", turns_start_main, all);
 }

@@ -208,6 +208,7 @@ static int relay_event(struct turn *t, struct llm_call *call, struct arena *roun
     if (rc == 0) {
         switch (e.type) {
         case LLM_DELTA:
+            e.text = content_storable(&a, e.text);
             buf_add(&t->text, e.text);
             event_message(t, &a, e.text, STR_NONE, STR_NONE);
             break;
@@ -226,7 +227,7 @@ static int relay_event(struct turn *t, struct llm_call *call, struct arena *roun
         case LLM_FAILED:
             end->failed = true;
             end->failure = e.failure;
-            end->message = arena_str(round, str_utf8_head(e.message, CAUSE_BYTES_MAX));
+            end->message = arena_str(round, content_storable(&a, str_utf8_head(e.message, CAUSE_BYTES_MAX)));
             rc = 1;
             break;
         }
@@ -358,12 +359,12 @@ static bool arguments_are_json(struct arena *a, struct str arguments, const char
 static void write_call(struct arena *a, struct json_writer *w, const struct json *call)
 {
     const struct json *function = json_get(call, STR("function"));
-    struct str name = json_get_text(function, STR("name"));
+    struct str name = content_storable(a, json_get_text(function, STR("name")));
     struct str arguments = json_get_text(function, STR("arguments"));
     const char *reason;
 
     json_object_begin(w);
-    json_field_str(w, STR("id"), json_get_text(call, STR("id")));
+    json_field_str(w, STR("id"), content_storable(a, json_get_text(call, STR("id"))));
     json_field_str(w, STR("type"), STR("function"));
     json_key_write(w, STR("function"));
     json_object_begin(w);

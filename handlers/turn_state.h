@@ -25,6 +25,8 @@ struct turns {
     bool is_renewing;
     ev_timer lease;        /* runs while turns run */
     ev_timer grace;        /* of draining */
+    ev_timer heartbeat;
+    double started_at;     /* seconds since 1970 */
 };
 
 struct turn {
@@ -44,6 +46,7 @@ struct turn {
     bool is_ending; /* nothing stops it any more */
     bool ends_unwatched, keeps_long;
     enum turn_stop stop;
+    double enqueued_at;  /* seconds since 1970 */
     int64_t deadline_ms; /* on clock_mono_ns(), in ms */
     int64_t lock_wait_ms;
 
@@ -81,5 +84,13 @@ MUST_USE int turn_lease_await(struct req *r, struct turns *all);
 void turn_lease_start(struct turns *all);
 /* Ends the turn that holds the chat when its reactor is dead. 1 it was ended, 0 its reactor lives (or it has ended), negative. */
 MUST_USE int turn_end_dead_await(struct req *r, struct turns *all, struct str chat_id);
+
+/* turn_job.c */
+/* Writes the turn's status record as it is now. */
+void turn_job_write(struct turn *t);
+/* The record of a dead reactor's turn becomes "failed" unless it has ended. 0 or negative. */
+MUST_USE int turn_job_fail_await(struct req *r, struct turns *all, struct str channel_id, struct str error);
+void turn_heartbeat_start(struct turns *all);
+void turn_heartbeat_stop(struct turns *all);
 
 #endif

@@ -236,6 +236,11 @@ select t.chat_id, t.channel_id, t.ended_at is not null as is_ended, t.error
    and case when t.node_id = $1 then t.generation < $2
             else coalesce(n.lease_expires_at < now(), true) end;
 
+-- Asks whoever runs the turn to stop it. No row when it has ended.
+-- name: turn_cancel
+-- params: channel_id uuid
+update turns set cancel_at = now() where channel_id = $1 and ended_at is null returning chat_id;
+
 -- Turns of this node that somebody wants stopped.
 -- name: turns_cancelled
 -- params: node_id uuid, generation int

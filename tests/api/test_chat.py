@@ -297,6 +297,16 @@ def test_unoffered_tool_call_gets_an_error_row_and_the_turn_goes_on(chatting, ag
     assert "description" not in follow_up[-3]["tool_calls"][0]
 
 
+def test_nul_characters_of_a_model_are_replaced(chatting, agent):
+    chat = chatting.chat(agent)
+    tools = [{"id": "a\0b", "name": "n\0", "arguments": {"k": "\0"}}]
+    answer = chatting.say(chat, script({"deltas": ["x\0y"], "tools": tools}, {"deltas": ["fin\0"]}))
+    assert answer.status == 200 and answer.json()["content"] == "fin\ufffd"
+    _, calling, result, _ = chatting.get(chat)["messages"]
+    assert calling["content"] == "x\ufffdy" and calling["tool_calls"][0]["id"] == result["tool_call_id"] == "a\ufffdb"
+    assert json.loads(calling["tool_calls"][0]["function"]["arguments"]) == {"k": "\0"}
+
+
 def test_tool_rounds_are_limited(chatting, sinas, agent):
     chat = chatting.chat(agent)
     answer = chatting.say(chat, script(tools=[{"name": "again"}]))

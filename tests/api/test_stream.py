@@ -214,6 +214,51 @@ def test_second_subscriber_keeps_a_turn_alive(chatting, agent):
     assert text_of(second).endswith("b")
 
 
+def job_status(sinas, channel):
+    number = sinas.redis_url.rpartition("=")[2]
+    return json.loads(sinas.servers.redis("-n", number, "get", f"sinas:job:status:{channel}"))
+
+
+def test_job_status_and_cancel(chatting, agent, sinas, admin):
+    chat = chatting.chat(agent, keep_alive=True)
+    stream = chatting.stream(chat, script(deltas=["part", {"sleep": 60}]))
+    job, events = stream.headers["X-Stream-Channel"], iter(stream)
+    next(events)
+    record = job_status(sinas, job)
+    enqueued = record.pop("enqueued_at")
+    assert record == {"status": "running", "channel_id": job, "queue": "agents", "type": "message", "chat_id": chat["id"], "agent": agent}
+    assert abs(enqueued - time.time()) < 60
+    path = f"/api/v1/queue/jobs/{job}/cancel"
+    assert chatting.ann.post(path).detail == "Permission denied: sinas.system.update:all"
+    answer = admin.post(path)
+    assert (answer.status, answer.json()) == (200, {"status": "cancelled", "job_id": job})
+    assert [(e.event, e.json()) for e in events] == [("error", {"error": "Job cancelled"})]
+    record = job_status(sinas, job)
+    assert record["status"] == "cancelled" and record["cancelled_at"] >= enqueued and record["error"] == "Job cancelled"
+    assert admin.post(path).detail == "Job is already cancelled" and admin.post(path).status == 409
+    unknown = uuid.uuid4()
+    for id in (unknown, "nonsense"):
+        answer = admin.post(f"/api/v1/queue/jobs/{id}/cancel")
+        assert (answer.status, answer.detail) == (404, f"Job {id} not found")
+    assert [m["content"] for m in chatting.get(chat)["messages"]][1:] == ["part"]
+
+
+def test_job_status_of_ends(chatting, agent, sinas):
+    for steps, status in (({"deltas": ["x"]}, "completed"), ({"status": 400, "body": "no"}, "failed")):
+        stream = chatting.stream(chatting.chat(agent), script(steps))
+        list(stream)
+        record = until(lambda: (lambda r: r if r["status"] != "running" else None)(job_status(sinas, stream.headers["X-Stream-Channel"])))
+        assert record["status"] == status and ("error" in record) == (status == "failed")
+
+
+def test_heartbeat_of_the_reactor(sinas):
+    number = sinas.redis_url.rpartition("=")[2]
+    key, = sinas.servers.redis("-n", number, "keys", "sinas:worker:active:*").split()
+    beat = json.loads(sinas.servers.redis("-n", number, "get", key))
+    assert set(beat) == {"worker_id", "queue", "max_jobs", "started_at", "last_heartbeat"} and beat["queue"] == "agents"
+    assert 0 < int(sinas.servers.redis("-n", number, "ttl", key)) <= 30
+
+
 def test_resume_at_every_event_boundary(chatting, agent):
     """A live keep-alive stream is left after its n-th event, for every n, and resumed by Last-Event-ID."""
     deltas = [f"<{i}>" for i in range(30)]
