@@ -120,10 +120,7 @@ def test_var_in_use_is_an_error(make_run):
     assert server.client().get("/health").status == 200
 
 
-def test_conversation_with_the_local_model(make_run):
-    server = make_run()
-    server.require_model()
-    admin = server.client(server.make("key").strip(), timeout=120)
+def converse(admin):
     chat = admin.post("/agents/default/default/chats", {}).json()
     with admin.stream("POST", f"/chats/{chat['id']}/messages/stream",
                       {"content": "What is the capital of France? Answer in one sentence."}) as stream:
@@ -134,6 +131,16 @@ def test_conversation_with_the_local_model(make_run):
     stored = admin.get(f"/chats/{chat['id']}").json()["messages"]
     assert [message["role"] for message in stored][-2:] == ["user", "assistant"]
     assert stored[-1]["content"] == text
+
+
+def test_conversation_with_the_local_model(make_run):
+    server = make_run()
+    server.require_model()
+    admin = server.client(server.make("key").strip(), timeout=120)
+    converse(admin)
+    server.stop()
+    server.start()
+    converse(admin)  # while the model is still being loaded
 
 
 def test_provider_from_the_environment(make_run):
