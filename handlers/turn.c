@@ -240,6 +240,14 @@ static int turn_store_once(struct req *r, struct turn *t, struct str *message)
     return 1;
 }
 
+/* What those who wait hear; what is to be stored stays as it is. */
+static void turn_not_stored(struct turn *t)
+{
+    t->kind = TURN_FAILED;
+    t->status = 503;
+    t->error = STR("The answer could not be stored yet: the database is unavailable");
+}
+
 /*
  * Stores the end, however long PostgreSQL is away: what clients have seen is
  * not given up. After STORE_ANNOUNCE_MS they are told that it could not be stored yet.
@@ -253,13 +261,15 @@ static void turn_store(struct req *r, struct turn *t)
     while ((rc = turn_store_once(r, t, &message)) < 0) {
         reply_reset(r);
         if (now_ms() > announce_ms && t->channel != NULL) {
-            turn_fail(t, 503, "The answer could not be stored: the database is unavailable");
+            turn_not_stored(t);
             turn_say_end(t);
             turn_tell_end(t, STR_NONE);
         }
         if (rc == -ECANCELED || task_sleep_await(STORE_RETRY_MS) < 0)
             break; /* this process ends: the next one ends the turn from its events */
     }
+    if (rc < 0)
+        turn_not_stored(t);
     if (rc == 0 && t->is_locked)
         log_warn("turn", "chat %s: another reactor has ended this turn", t->chat_id);
     if (t->is_locked)

@@ -220,6 +220,24 @@ def test_postmaster_killed(crash, servers):
     assert crash.say(crowd.chats[0], script(deltas=["x"])).status == 200
 
 
+def test_answer_is_stored_when_the_database_returns(crash, servers):
+    """It ends while PostgreSQL is away: its client hears of it after a while, and nothing of it is lost."""
+    chat = crash.chat(crash.all_agent)
+    stream = crash.stream(chat, script(deltas=["a", {"sleep": 0.5}, "b"]), timeout=60)
+    events = [next(iter(stream))]
+    try:
+        servers.control("postgres-stop")
+        start = time.monotonic()
+        events += list(stream)
+        print(f"error after {time.monotonic() - start:.1f} s")
+        assert text_of(events) == "ab" and events[-1].event == "error" and "stored" in events[-1].json()["error"]
+    finally:
+        servers.control("postgres-start")
+    messages = until(lambda: (lambda c: c["messages"] if c["active_channel_id"] is None else None)(crash.get(chat)), what="the end")
+    assert [m["content"] for m in messages[1:]] == ["ab"]
+    assert crash.say(chat, script(deltas=["on"])).status == 200
+
+
 def test_redis_killed(crash, servers):
     crowd = Crowd(crash, 50, LONG)
     crowd.start()
