@@ -178,10 +178,12 @@ static int compile_limit(struct compiler *c, struct schema *s UNUSED, const stru
 
 static int pattern_read(struct compiler *c, struct str text, struct op_pattern *pattern)
 {
+    enum { PATTERN_WEIGHT = 64 };
     struct str reason;
 
-    if (++c->patterns > SCHEMA_PATTERNS_MAX)
-        return schema_fail(c, "The schema has more than %d patterns", SCHEMA_PATTERNS_MAX);
+    c->pattern_bytes += PATTERN_WEIGHT + text.n;
+    if (c->pattern_bytes > SCHEMA_PATTERN_BYTES_MAX)
+        return schema_fail(c, "The schema has too many patterns");
     pattern->text = text;
     if (regex_compile(c->arena, text, 0, &pattern->regex, &reason) < 0)
         return schema_fail(c, STR_FMT " is not a 'regex': " STR_FMT,

@@ -16,8 +16,8 @@
 
 enum {
     SCHEMA_COMPILE_STEPS_MAX = 20000000,
-    SCHEMA_PATTERNS_MAX = 1000,
-    SCHEMA_FRAMES_MAX = 4096 /* schemas that wait for each other in one validation */
+    SCHEMA_PATTERN_BYTES_MAX = 128 * 1024, /* of all patterns of a schema */
+    SCHEMA_FRAMES_MAX = 4096               /* schemas that wait for each other in one validation */
 };
 
 enum vocabulary {
@@ -208,7 +208,7 @@ struct compiler {
     void *names; /* tree of struct name */
     struct schema_queue to_index, to_compile;
     struct str *reason;
-    size_t steps, patterns;
+    size_t steps, pattern_bytes;
     bool has_dynamic_ref;
 };
 

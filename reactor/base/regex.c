@@ -16,14 +16,17 @@ enum {
     MATCH_LIMIT = 1000000,
     DEPTH_LIMIT = 50000,
     HEAP_LIMIT_KIB = 8192,
-    NESTING_MAX = 24, /* parentheses: PCRE2 compiles them by recursion */
-    JIT_AFTER = 8,    /* searches, before machine code is worth its making */
+    NESTING_MAX = 24,        /* parentheses: PCRE2 compiles them by recursion */
+    JIT_AFTER = 8,           /* searches, before machine code is worth its making */
+    JIT_CODE_MAX = 2048,     /* bytes of a compiled pattern; larger ones take milliseconds */
+    JIT_STEPS_PER_BYTE = 25, /* what making it costs */
     JIT_STACK_FIRST = 32 * 1024,
     JIT_STACK_MAX = 1024 * 1024,
 };
 
 struct regex {
     pcre2_code *code;
+    size_t code_size;
     unsigned searches;
     bool has_references;
 };
@@ -221,6 +224,7 @@ int regex_compile(struct arena *a, struct str pattern, unsigned flags, struct re
     (void)pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &references);
     *compiled = arena_zalloc(a, sizeof(**compiled));
     (*compiled)->code = code;
+    (void)pcre2_pattern_info(code, PCRE2_INFO_SIZE, &(*compiled)->code_size);
     (*compiled)->has_references = references != 0;
     return 0;
 }
@@ -246,18 +250,21 @@ static int on_callout(pcre2_callout_block *block, void *data)
 int regex_search(struct regex *r, struct str subject, size_t from, struct regex_match *match)
 {
     struct meter meter = {.each = 1, .at = from};
+    size_t jit_steps = 0;
     PCRE2_SIZE *where;
     int rc;
 
     assert(from <= subject.n);
     if (r->has_references) /* comparing with what a group matched costs by its length */
         meter.each += subject.n / 16;
-    if (++r->searches == JIT_AFTER)
+    if (++r->searches == JIT_AFTER && r->code_size <= JIT_CODE_MAX) {
         (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without it, the interpreter goes on */
+        jit_steps = r->code_size * JIT_STEPS_PER_BYTE;
+    }
     pcre2_set_callout(scratch.match, on_callout, &meter);
     rc = pcre2_match(r->code, (PCRE2_SPTR)(subject.n != 0 ? subject.p : ""), subject.n, from, 0, scratch.data,
                      scratch.match);
-    match->steps = meter.steps + (subject.n - from) / 16;
+    match->steps = jit_steps + meter.steps + (subject.n - from) / 16;
     if (rc == PCRE2_ERROR_NOMATCH)
         return 0;
     if (rc < 0)
