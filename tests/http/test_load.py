@@ -1,0 +1,145 @@
+"""Slow and greedy clients: others are served all the while, and what a connection costs is bounded."""
+
+import contextlib
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness import WITH_US, Sinas, until
+from wire import Wire
+
+ATTACK = pathlib.Path(__file__).with_name("attack.py")
+ASK = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+P99_RATIO = 2    # the aim; ten times as much is allowed
+P99_FLOOR = 1.0  # ms: below this a ratio says nothing on a shared machine
+SLOW_COUNT = 500
+IDLE_COUNT = 10000
+IDLE_BYTES_MAX = 2048
+# Of a connection that does its worst: a head that is almost complete; answers that nobody takes.
+SLOW_BYTES_MAX = {"part-of-head": 48 << 10, "slow-head": 12 << 10, "slow-body": 24 << 10, "slow-chunks": 12 << 10, "slow-reader": 256 << 10,
+                  "slow-reader-of-much": 256 << 10}
+
+
+@pytest.fixture
+def loaded(servers):
+    """A fresh server that trusts no address, so that its limit per address holds; many descriptors for it and for us."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    sinas = Sinas(servers, TRUSTED_PROXIES="127.0.0.250")
+    try:
+        yield sinas.start()
+    finally:
+        sinas.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextlib.contextmanager
+def attack(sinas, kind, count, source):
+    host, port = sinas.socket.getsockname()
+    process = subprocess.Popen([*WITH_US, sys.executable, ATTACK, host, str(port), source, str(count), kind], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline().split()[:1] == ["ready"], kind
+        yield
+    finally:
+        process.stdin.close()
+        said = process.stdout.read().strip()
+        assert process.wait(timeout=30) == 0
+        process.stdout.close()
+        if said:
+            print(f"{kind}: {said}")
+
+
+def latencies(sinas, count=1500):
+    """Milliseconds of requests on a connection of its own, and of a few that open one each."""
+    times = []
+    with Wire(sinas.socket.getsockname()) as wire:
+        for _ in range(count):
+            start = time.perf_counter()
+            wire.send(ASK)
+            assert wire.answer().status == 200
+            times.append((time.perf_counter() - start) * 1000)
+    for _ in range(count // 10):
+        start = time.perf_counter()
+        with Wire(sinas.socket.getsockname()) as wire:
+            wire.send(ASK)
+            assert wire.answer().status == 200
+        times.append((time.perf_counter() - start) * 1000)
+    return sorted(times)
+
+
+def p99(sinas):
+    times = latencies(sinas)
+    return times[len(times) * 99 // 100]
+
+
+def reactor_bytes(sinas):
+    text = pathlib.Path(f"/proc/{sinas.children()['reactor']}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+
+
+def compare(what, quiet, loaded):
+    ratio = max(loaded, P99_FLOOR) / max(quiet, P99_FLOOR)
+    print(f"p99 beside {what}: {loaded:.2f} ms, alone {quiet:.2f} ms; ratio {ratio:.1f} of at least {P99_FLOOR} ms, aim {P99_RATIO}")
+    assert ratio < 10 * P99_RATIO, what
+
+
+def connections_of(sinas):
+    """Descriptors of the reactor."""
+    return len(list(pathlib.Path(f"/proc/{sinas.children()['reactor']}/fd").iterdir()))
+
+
+def is_at_rest(sinas):
+    """Nothing but its trickle is left of what the attack began with."""
+    def ticks():
+        return sum(map(int, pathlib.Path(f"/proc/{sinas.children()['reactor']}/stat").read_text().rsplit(")")[1].split()[11:13]))
+    before = ticks()
+    time.sleep(0.2)
+    return ticks() - before < 4  # 20 %
+
+
+@pytest.mark.parametrize("kind", SLOW_BYTES_MAX)
+def test_slow_clients(loaded, kind):
+    quiet = p99(loaded)
+    descriptors, before = connections_of(loaded), reactor_bytes(loaded)
+    with attack(loaded, kind, SLOW_COUNT, "127.0.0.7"):
+        until(lambda: connections_of(loaded) >= descriptors + SLOW_COUNT, what=f"{SLOW_COUNT} connections")
+        until(lambda: is_at_rest(loaded), what="rest behind the attack's beginning")
+        busy = p99(loaded)
+        each = (reactor_bytes(loaded) - before) / SLOW_COUNT
+    print(f"{kind}: {each / 1024:.1f} KiB per connection, at most {SLOW_BYTES_MAX[kind] >> 10}")
+    compare(f"{SLOW_COUNT} × {kind}", quiet, busy)
+    assert each < SLOW_BYTES_MAX[kind]
+    until(lambda: connections_of(loaded) <= descriptors + 4, what="the end of the attack's connections")
+
+
+def test_ten_thousand_idle_connections(loaded):
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert most > IDLE_COUNT + 1000, f"descriptor limit {most}"
+    quiet = p99(loaded)
+    before = reactor_bytes(loaded)
+    with attack(loaded, "idle", IDLE_COUNT, "127.0.0.8"):
+        each = (reactor_bytes(loaded) - before) / IDLE_COUNT
+        busy = p99(loaded)
+        with Wire(loaded.socket.getsockname(), source=("127.0.0.8", 0)) as wire:
+            answer = wire.answer()
+        assert answer.status == 503 and answer.closes and answer.field(b"retry-after")
+    print(f"{IDLE_COUNT} idle connections: {each:.0f} bytes each, at most {IDLE_BYTES_MAX}")
+    compare(f"{IDLE_COUNT} idle connections", quiet, busy)
+    assert each < IDLE_BYTES_MAX
+    until(lambda: Wire(loaded.socket.getsockname(), source=("127.0.0.8", 0)).send(ASK), what="room for that address again")
+
+
+@pytest.mark.parametrize("kind", ["flood", "flood-of-requests", "flood-of-rubbish", "pipelines"])
+def test_floods(loaded, kind):
+    quiet = p99(loaded)
+    descriptors, before = connections_of(loaded), reactor_bytes(loaded)
+    with attack(loaded, kind, 1, "127.0.0.9"):
+        busy = p99(loaded)
+    compare(kind, quiet, busy)
+    until(lambda: connections_of(loaded) <= descriptors + 4, what="the end of the attack's connections")
+    assert reactor_bytes(loaded) - before < 32 << 20
