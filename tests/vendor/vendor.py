@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import re
 import sys
 import time
 import traceback
@@ -66,9 +67,9 @@ def last_text(messages):
 
 def find_script(body):
     text, rounds = last_text(body.get("messages", []))
-    at = text.find("script:")
-    if at >= 0:
-        script, _ = json.JSONDecoder().raw_decode(text[at + len("script:"):].lstrip())
+    at = re.search(r"\bscript:\s*(?=[\[{])", text)  # not javascript:
+    if at:
+        script, _ = json.JSONDecoder().raw_decode(text[at.end():])
         return script[min(rounds, len(script) - 1)] if isinstance(script, list) else script
     script = STATE.scripts.get(body.get("model"), DEFAULT)
     if isinstance(script, list):
