@@ -8,10 +8,13 @@ static const char everything[] = "sinas.*:all";
 
 /* ---- bodies ---- */
 
+/* Roles are addressed by name, and dot segments of a path lead nowhere. */
 static void check_name(struct check *c, const struct json *v)
 {
     struct str name = json_text(v);
 
+    if (str_eq(name, STR(".")) || str_eq(name, STR("..")))
+        check_rule(c, v, "a role's name is not '.' or '..'");
     for (size_t i = 0; i < name.n; i++) {
         if (name.p[i] == '/' || (unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f) {
             check_rule(c, v, "a role's name has no '/' and no control characters");
