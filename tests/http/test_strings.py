@@ -270,4 +270,4 @@ def test_names_lead_to_their_objects(admin):
 
 def test_nothing_went_wrong_inside(sinas):
     for line in sinas.log().splitlines():
-        assert '"status":50' not in line if line.startswith("{") else not re.search("error|panic|abort", line, re.I), line
+        assert not re.search('"status":50[0234]', line) if line.startswith("{") else not re.search("error|panic|abort", line, re.I), line
