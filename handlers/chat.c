@@ -158,7 +158,7 @@ static struct str bool_text(bool b)
 int chat_create(struct req *r)
 {
     struct chat_new chat = {.agent_namespace = param(r, "namespace"), .agent_name = param(r, "name")};
-    struct str id, body;
+    struct str id, body = STR_NONE;
     struct rows agent;
 
     TRY(sql_chat_agent_await(r, &agent, chat.agent_namespace, chat.agent_name));
@@ -260,7 +260,7 @@ int chat_update(struct req *r)
 int chat_delete(struct req *r)
 {
     struct rows rows;
-    struct str id;
+    struct str id = STR_NONE;
 
     TRY(chat_id_param(r, &id));
     TRY(chat_load(r, id, &rows));
@@ -325,7 +325,7 @@ int chat_message_send(struct req *r)
 
 int chat_message_stream(struct req *r)
 {
-    struct turn_options options;
+    struct turn_options options = {0};
     struct content content;
     struct channel *channel;
     struct str id, channel_id;
