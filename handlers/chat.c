@@ -328,7 +328,7 @@ int chat_message_stream(struct req *r)
     struct turn_options options = {0};
     struct content content;
     struct channel *channel;
-    struct str id, channel_id;
+    struct str id = STR_NONE, channel_id = STR_NONE;
 
     TRY(chat_id_param(r, &id));
     TRY(chat_turn_options_await(r, id, body_json(r, "content"), &options, &content));
@@ -344,7 +344,7 @@ int chat_stream(struct req *r)
 {
     struct str channel_id = param(r, "channel_id");
     struct event_id after = EVENT_ID_ZERO;
-    struct str id, last_id, chat_id;
+    struct str id = STR_NONE, chat_id = STR_NONE, last_id;
     const char *reason;
     struct uuid uuid;
     struct rows rows;
