@@ -1,7 +1,8 @@
 /*
  * How fast JSON is read: MB/s for a text of 1 MB and one of 1 KB, side by side
  * with a scan of the same bytes, which is what memory allows, and with
- * libjansson, when it is installed. Prints the median of several rounds.
+ * libjansson, when it is installed. Prints the medians of several rounds, in
+ * which the three take turns, as a JSON array.
  */
 #include "base/json.h"
 
@@ -94,43 +95,51 @@ static int double_compare(const void *l, const void *r)
     return left < right ? -1 : left > right;
 }
 
-static double measure(void (*run)(struct str text), struct str text)
+static double median_of(double *rates)
 {
-    double rates[ROUNDS];
-    size_t repeats = ROUND_BYTES / text.n;
-
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t start = now_ns();
-
-        for (size_t i = 0; i < repeats; i++)
-            run(text);
-        rates[round] = (double)(repeats * text.n) * 1e3 / (double)(now_ns() - start);
-    }
     qsort(rates, ROUNDS, sizeof(rates[0]), double_compare);
     return rates[ROUNDS / 2];
 }
 
+/* MB/s of one round. */
+static double measure(void (*run)(struct str text), struct str text)
+{
+    size_t repeats = ROUND_BYTES / text.n;
+    uint64_t start = now_ns();
+
+    for (size_t i = 0; i < repeats; i++)
+        run(text);
+    return (double)(repeats * text.n) * 1e3 / (double)(now_ns() - start);
+}
+
 static void report(const char *name, size_t bytes, bool pretty)
 {
-    double own, scan, other;
+    double own[ROUNDS], scan[ROUNDS], other[ROUNDS];
     struct buf text;
 
     buf_init(&text);
     document_fill(&text, bytes, pretty);
-    own = measure(run_json, buf_str(&text));
-    scan = measure(run_scan, buf_str(&text));
-    other = jansson.loadb != NULL ? measure(run_jansson, buf_str(&text)) : 0;
-    printf("%-12s %8zu bytes: %6.0f MB/s; scan %6.0f MB/s (x%.1f); jansson %4.0f MB/s (x%.3f)\n", name,
-           buf_size(&text), own, scan, scan / own, other, other / own);
+    for (int round = 0; round < ROUNDS; round++) {
+        own[round] = measure(run_json, buf_str(&text));
+        scan[round] = measure(run_scan, buf_str(&text));
+        other[round] = jansson.loadb != NULL ? measure(run_jansson, buf_str(&text)) : 0;
+    }
+    printf("{\"name\":\"%s\",\"own\":%.1f,\"scan\":%.1f,\"jansson\":%.1f}", name, median_of(own), median_of(scan),
+           median_of(other));
     buf_fini(&text);
 }
 
 int main(void)
 {
     jansson_open();
+    printf("[");
     report("1 MB compact", LARGE, false);
+    printf(",");
     report("1 MB pretty", LARGE, true);
+    printf(",");
     report("1 KB compact", SMALL, false);
+    printf(",");
     report("1 KB pretty", SMALL, true);
+    puts("]");
     return 0;
 }

@@ -12,8 +12,8 @@
  *     -m METHOD  (GET, or POST with a body)
  *     -b BODY    JSON body
  *     -H LINE    header, may be repeated
- *     -p FILE    paths, one per line: connection i uses line i modulo their count
- *     -e NAME    the response is a stream of events that ends with this one ("done")
+ *     -p FILE    paths, one per line, in turn: with C connections, connection i uses the lines i, i + C, i + 2 C …
+ *     -e TEXT    the response is a stream of events; its last one holds this ("event: done")
  *     -i         idle: every connection asks once and holds its stream until the time is up
  *
  * Prints one JSON object. Latencies are in microseconds: of the whole answer
@@ -55,7 +55,7 @@ struct conn {
     int fd;
     enum conn_state state;
     const char *request;
-    size_t request_bytes, sent;
+    size_t request_bytes, sent, next_request;
     char head[8192];
     size_t head_bytes;
     int status;
@@ -87,7 +87,7 @@ static struct {
     uint64_t started, done, errors, events, bytes, reconnects;
     uint64_t begin_us, end_us;
     struct histogram whole, first;
-    char pattern[64];
+    uint64_t first_event_us, last_event_us; /* of all streams */
 } load = {.connections = 1, .seconds = 10};
 
 static uint64_t now_us(void)
@@ -215,6 +215,9 @@ static void conn_begin(struct conn *c, uint64_t planned_us)
     c->saw_event = c->saw_end = false;
     c->chunk_state = 0;
     c->chunk_size = 0;
+    c->request = load.requests[c->next_request];
+    c->request_bytes = load.requests_bytes[c->next_request];
+    c->next_request = (c->next_request + load.connections) % load.requests_count;
     load.started++;
     if (c->fd < 0) {
         conn_open(c);
@@ -283,7 +286,7 @@ static unsigned count_of(const char *text, size_t n, const char *what, size_t wh
     return count;
 }
 
-/* Body bytes of a stream: events are counted by their "event:" lines, cut ones too. */
+/* Body bytes of a stream: events are counted by their "data:" lines, cut ones too. */
 static void conn_events(struct conn *c, const char *data, size_t n)
 {
     static char joined[READ_BYTES + TAIL_BYTES];
@@ -291,14 +294,19 @@ static void conn_events(struct conn *c, const char *data, size_t n)
 
     memcpy(joined, c->tail, c->tail_bytes);
     memcpy(joined + c->tail_bytes, data, n);
-    before = count_of(joined, c->tail_bytes, "event: ", 7);
-    all = count_of(joined, c->tail_bytes + n, "event: ", 7);
+    before = count_of(joined, c->tail_bytes, "data: ", 6);
+    all = count_of(joined, c->tail_bytes + n, "data: ", 6);
     load.events += all - before;
+    if (all > before) {
+        load.last_event_us = now_us();
+        if (load.first_event_us == 0)
+            load.first_event_us = load.last_event_us;
+    }
     if (all > 0 && !c->saw_event) {
         c->saw_event = true;
         histogram_add(&load.first, now_us() - c->planned_us);
     }
-    if (load.end_event != NULL && memmem(joined, c->tail_bytes + n, load.pattern, strlen(load.pattern)) != NULL)
+    if (load.end_event != NULL && memmem(joined, c->tail_bytes + n, load.end_event, strlen(load.end_event)) != NULL)
         c->saw_end = true;
     n += c->tail_bytes;
     c->tail_bytes = n < TAIL_BYTES ? n : TAIL_BYTES;
@@ -486,8 +494,10 @@ static void report(void)
            ((double)usage.ru_utime.tv_sec * 1e6 + (double)usage.ru_utime.tv_usec + (double)usage.ru_stime.tv_sec * 1e6 +
             (double)usage.ru_stime.tv_usec) / (double)(load.done != 0 ? load.done : 1));
     histogram_print("latency_us", &load.whole);
-    if (load.end_event != NULL || load.is_idle)
+    if (load.end_event != NULL || load.is_idle) {
         histogram_print("first_event_us", &load.first);
+        printf(",\"events_seconds\":%.6f", (double)(load.last_event_us - load.first_event_us) / 1e6);
+    }
     puts("}");
 }
 
@@ -556,7 +566,7 @@ static void parse_url(char *url)
 
 static void usage(void)
 {
-    fputs("load [-c N] [-n N] [-d S] [-r RATE] [-m METHOD] [-b BODY] [-H LINE]... [-p FILE] [-e EVENT] [-i] URL\n", stderr);
+    fputs("load [-c N] [-n N] [-d S] [-r RATE] [-m METHOD] [-b BODY] [-H LINE]... [-p FILE] [-e TEXT] [-i] URL\n", stderr);
     exit(2);
 }
 
@@ -589,8 +599,6 @@ int main(int argc, char **argv)
         usage();
     if (load.method == NULL)
         load.method = load.body != NULL ? "POST" : "GET";
-    if (load.end_event != NULL)
-        snprintf(load.pattern, sizeof(load.pattern), "event: %s", load.end_event);
     url = argv[optind];
     if (paths != NULL) {
         char *copy = strdup(url);
@@ -611,8 +619,7 @@ int main(int argc, char **argv)
         die("start");
     for (unsigned i = 0; i < load.connections; i++) {
         load.conns[i].fd = -1;
-        load.conns[i].request = load.requests[i % load.requests_count];
-        load.conns[i].request_bytes = load.requests_bytes[i % load.requests_count];
+        load.conns[i].next_request = i % load.requests_count;
     }
     run();
     report();
