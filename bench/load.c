@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -41,6 +42,7 @@ enum {
     BUCKETS_PER_OCTAVE = 64,
     OCTAVES = 32,
     READ_BYTES = 65536,
+    WAIT_US = 100000,
     TAIL_BYTES = 64 /* of a stream, carried over to find events that a read cuts */
 };
 
@@ -59,7 +61,7 @@ struct conn {
     char head[8192];
     size_t head_bytes;
     int status;
-    bool is_chunked, closes, saw_event, saw_end;
+    bool is_chunked, closes, ends_with_connection, saw_event, saw_end;
     uint64_t body_left;  /* of Content-Length, or of the current chunk */
     int chunk_state;     /* 0 size line, 1 data, 2 CRLF behind data, 3 trailer */
     uint64_t chunk_size;
@@ -270,6 +272,7 @@ static void conn_parse_head(struct conn *c)
     c->status = atoi(c->head + 9);
     c->is_chunked = head_has(c->head, "\r\ntransfer-encoding: chunked");
     c->closes = head_has(c->head, "\r\nconnection: close");
+    c->ends_with_connection = length == NULL && !c->is_chunked && c->status != 204;
     c->body_left = length != NULL ? strtoull(length + 17, NULL, 10) : 0;
     c->state = CONN_BODY;
 }
@@ -365,6 +368,10 @@ static void conn_body(struct conn *c, const char *p, size_t n)
             conn_end(c, false);
         return;
     }
+    if (c->ends_with_connection) {
+        conn_data(c, p, n);
+        return;
+    }
     n = n < c->body_left ? n : (size_t)c->body_left;
     conn_data(c, p, n);
     c->body_left -= n;
@@ -410,7 +417,7 @@ static void conn_read(struct conn *c)
         if (c->state == CONN_IDLE)
             conn_close(c); /* the server closed a connection between requests */
         else
-            conn_end(c, true);
+            conn_end(c, c->state != CONN_BODY || !c->ends_with_connection);
     }
 }
 
@@ -433,18 +440,21 @@ static void on_event(struct conn *c, uint32_t events)
 
 /* ---- the run ---- */
 
-/* Open loop: starts what is due on connections that are free. What finds none starts late, and its latency says so. */
-static void start_due(void)
+/*
+ * Open loop: starts what is due on connections that are free. What finds none starts late, and its latency says
+ * so. Returns the µs until the next one is due.
+ */
+static uint64_t start_due(void)
 {
-    uint64_t now = now_us();
-
     while (load.free_count > 0 && may_start()) {
         uint64_t planned = load.begin_us + (uint64_t)((double)load.started * 1e6 / load.rate);
+        uint64_t now = now_us();
 
         if (planned > now)
-            return;
+            return planned - now;
         conn_begin(load.free_conns[--load.free_count], planned);
     }
+    return WAIT_US;
 }
 
 static bool is_over(void)
@@ -460,6 +470,7 @@ static void run(void)
 {
     struct epoll_event events[EVENTS_MAX];
 
+    (void)prctl(PR_SET_TIMERSLACK, 1000); /* ns: what is planned starts on time */
     load.begin_us = now_us();
     load.end_us = load.begin_us + (uint64_t)(load.seconds * 1e6);
     for (unsigned i = 0; i < load.connections; i++) {
@@ -469,11 +480,10 @@ static void run(void)
             conn_begin(&load.conns[i], load.begin_us);
     }
     while (!is_over()) {
-        int n;
+        uint64_t wait_us = load.rate > 0 ? start_due() : WAIT_US;
+        struct timespec wait = {.tv_sec = (time_t)(wait_us / 1000000), .tv_nsec = (long)(wait_us % 1000000) * 1000};
+        int n = epoll_pwait2(load.epoll, events, EVENTS_MAX, &wait, NULL);
 
-        if (load.rate > 0)
-            start_due();
-        n = epoll_wait(load.epoll, events, EVENTS_MAX, load.rate > 0 ? 1 : 100);
         for (int i = 0; i < n; i++)
             on_event(events[i].data.ptr, events[i].events);
     }

@@ -26,7 +26,7 @@ HISTORY = 10 # messages of a chat at the beginning
 # Agents, and what the vendor answers for them: see vendor.c.
 KINDS = {
     "one": "bench-1-0", "frames": "bench-64-0", "few": "bench-64-1", "many": "bench-1064-1", "steady": "bench-150-100",
-    "burst": "bench-500-0-2500", "wait": "bench-1-0-60000",
+    "burst": "bench-200-1-2500", "wait": "bench-1-0-60000",
 }
 
 
@@ -102,7 +102,7 @@ http {{
             proxy_pass http://vendor; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_buffering off; proxy_read_timeout 300s;
         }}
-        location = /publish {{ nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 10; }}
+        location = /publish {{ nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 1000; }}
         location = /subscribe {{ nchan_subscriber eventsource; nchan_channel_id bench; }}
     }}
 }}
