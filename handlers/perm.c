@@ -5,8 +5,13 @@
  *   sinas.agents/support/bot.chat:own
  *   base---------            action scope
  *                path-------
+ *
+ * Whoever is granted much is granted many single names: a grant that means only
+ * what it says, scope apart, is found by its text, and only the others are walked.
  */
 #include "handlers/perm.h"
+
+#include "base/table.h"
 
 enum perm_scope_kind { PERM_SCOPE_OWN, PERM_SCOPE_ALL, PERM_SCOPE_BOTH, PERM_SCOPE_OTHER };
 
@@ -25,9 +30,18 @@ struct parts {
     bool has_any_action; /* the action is "*" */
 };
 
+/* The grants of one name, whatever their scope: "sinas.agents/support/bot.chat". */
+struct literal {
+    struct table_node node;
+    bool reaches_all; /* one of them is not only for what is owned */
+};
+
 struct perm_set {
     size_t count;
-    struct parts grants[];
+    struct parts *grants;
+    const struct parts **patterns; /* those that are no literals */
+    size_t patterns_count;
+    struct table literals;
 };
 
 /* Kinds whose permissions may leave the path out, and what it then is (§4.3). */
@@ -155,7 +169,7 @@ static bool parts_cover(const struct parts *g, const struct parts *r)
 
 /*
  * §4.2, 1: the same text, or the same after §4.3. It is all there is for requirements
- * that are malformed or of another scope than own and all.
+ * that are malformed or of another scope than own and all; others go by parts_cover().
  */
 static bool parts_equal(const struct parts *g, const struct parts *r)
 {
@@ -166,30 +180,85 @@ static bool parts_equal(const struct parts *g, const struct parts *r)
            str_eq(g->wide_path, r->wide_path);
 }
 
-static bool parts_match(const struct parts *g, const struct parts *r)
+/* ---- sets ---- */
+
+static struct str without_scope(const struct parts *p)
 {
-    if (r->is_formed && (r->scope == PERM_SCOPE_OWN || r->scope == PERM_SCOPE_ALL))
-        return g->is_formed && parts_cover(g, r);
-    return parts_equal(g, r);
+    return str_head(p->text, p->text.n - p->scope_text.n - 1);
+}
+
+static bool is_literal(const struct parts *g)
+{
+    return g->is_formed && g->scope != PERM_SCOPE_OTHER && !g->is_wide &&
+           str_find_byte(without_scope(g), '*') < 0;
+}
+
+static void set_add_literal(struct arena *a, struct perm_set *set, const struct parts *g)
+{
+    struct table_node *node = table_find(&set->literals, without_scope(g));
+    struct literal *literal;
+
+    if (node != NULL) {
+        literal = container_of(node, struct literal, node);
+    } else {
+        literal = arena_zalloc(a, sizeof(*literal));
+        table_add(&set->literals, &literal->node, without_scope(g));
+    }
+    literal->reaches_all |= g->scope != PERM_SCOPE_OWN;
+}
+
+static void literals_free(void *literals)
+{
+    table_fini(literals);
 }
 
 struct perm_set *perm_set_new(struct arena *a, const struct str *granted, size_t granted_count)
 {
-    struct perm_set *set = arena_alloc(a, sizeof(*set) + granted_count * sizeof(set->grants[0]));
+    struct perm_set *set = arena_zalloc(a, sizeof(*set));
 
     set->count = granted_count;
-    for (size_t i = 0; i < granted_count; i++)
+    set->grants = arena_alloc(a, granted_count * sizeof(*set->grants));
+    set->patterns = arena_alloc(a, granted_count * sizeof(*set->patterns));
+    table_init(&set->literals);
+    arena_defer(a, literals_free, &set->literals);
+    for (size_t i = 0; i < granted_count; i++) {
         set->grants[i] = parts_of(arena_str(a, granted[i]));
+        if (is_literal(&set->grants[i]))
+            set_add_literal(a, set, &set->grants[i]);
+        else
+            set->patterns[set->patterns_count++] = &set->grants[i];
+    }
     return set;
+}
+
+static bool set_has_literal(const struct perm_set *set, const struct parts *r)
+{
+    const struct table_node *node = table_find(&set->literals, without_scope(r));
+
+    return node != NULL &&
+           (r->scope == PERM_SCOPE_OWN || container_of(node, struct literal, node)->reaches_all);
+}
+
+static bool set_has_equal(const struct perm_set *set, const struct parts *r)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (parts_equal(&set->grants[i], r))
+            return true;
+    }
+    return false;
 }
 
 static bool set_has(const struct perm_set *set, const struct parts *r)
 {
-    for (size_t i = 0; set != NULL && i < set->count; i++) {
-        if (parts_match(&set->grants[i], r))
+    if (set == NULL)
+        return false;
+    if (!r->is_formed || (r->scope != PERM_SCOPE_OWN && r->scope != PERM_SCOPE_ALL))
+        return set_has_equal(set, r);
+    for (size_t i = 0; i < set->patterns_count; i++) {
+        if (set->patterns[i]->is_formed && parts_cover(set->patterns[i], r))
             return true;
     }
-    return false;
+    return set_has_literal(set, r);
 }
 
 bool perm_set_has(const struct perm_set *set, struct str required)

@@ -131,6 +131,31 @@ TEST(perm_set_is_a_union)
     CHECK(str_is_none(perm_set_at(SET("a", "b", ), 2)));
 }
 
+TEST(perm_set_finds_single_names_among_many)
+{
+    enum { COUNT = 200 };
+    struct str *grants = arena_alloc(a, COUNT * sizeof(*grants));
+    struct perm_set *set;
+
+    for (size_t i = 0; i < (size_t)COUNT; i++)
+        grants[i] = arena_strf(a, "sinas.agents/support/bot%zu.chat:%s", i, i % 2 == 0 ? "own" : "all");
+    grants[100] = STR("sinas.agents/sales/*.chat:own");
+    grants[101] = STR("sinas.agents/support/bot3.chat:own"); /* beside the one that reaches all */
+    grants[102] = STR("sinas.agents/support/bot4.chat:all"); /* beside the one that does not */
+    set = perm_set_new(a, grants, (size_t)COUNT);
+    CHECK(perm_set_has(set, STR("sinas.agents/support/bot198.chat:own")));
+    CHECK(!perm_set_has(set, STR("sinas.agents/support/bot198.chat:all")));
+    CHECK(perm_set_has(set, STR("sinas.agents/support/bot199.chat:all")));
+    CHECK(perm_set_has(set, STR("sinas.agents/support/bot3.chat:all")));
+    CHECK(perm_set_has(set, STR("sinas.agents/support/bot4.chat:all")));
+    CHECK(perm_set_has(set, STR("sinas.agents/sales/any.chat:own")));
+    CHECK(!perm_set_has(set, STR("sinas.agents/support/bot100.chat:own")));
+    CHECK(!perm_set_has(set, STR("sinas.agents/support/bot1.read:own")));
+    CHECK(!perm_set_has(set, STR("sinas.agents/support/bot1.chat:team")));
+    CHECK(!perm_set_has(set, STR("sinas.agents/support/bot1")));
+    CHECK_STR(perm_set_at(set, 100), grants[100]);
+}
+
 /* Every pair out of pieces that matter, against the text of the contract. */
 TEST(perm_agrees_with_the_reference)
 {
