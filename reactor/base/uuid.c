@@ -3,14 +3,30 @@
 #include "base/hex.h"
 #include "base/rand.h"
 
+#include <sodium.h>
+
 /* Number of bytes in each group of the hyphenated form. */
 static const unsigned char group_bytes[] = {4, 2, 2, 2, 6};
+
+/*
+ * Each request has an id: the kernel is asked for many at once. No process is
+ * forked without being executed afresh, so no two hand out the same ones.
+ */
+static struct {
+    struct uuid fresh[64];
+    size_t left;
+} pool;
 
 struct uuid uuid_new(void)
 {
     struct uuid u;
 
-    rand_bytes(u.bytes, sizeof(u.bytes));
+    if (pool.left == 0) {
+        rand_bytes(pool.fresh, sizeof(pool.fresh));
+        pool.left = nelem(pool.fresh);
+    }
+    u = pool.fresh[--pool.left];
+    sodium_memzero(&pool.fresh[pool.left], sizeof(u)); /* what memory says of the past */
     u.bytes[6] = (u.bytes[6] & 0x0f) | 0x40;
     u.bytes[8] = (u.bytes[8] & 0x3f) | 0x80;
     return u;
