@@ -176,10 +176,12 @@ static void conn_read_more(struct conn *c)
     conn_resume(c);
 }
 
-void on_conn_readable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+void on_conn_readable(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
     struct conn *c = container_of(w, struct conn, readable);
 
+    if (revents & EV_ERROR)
+        conn_gone(c); /* see loop.h */
     if (c->state == CONN_CLOSING)
         return;
     if (buf_size(&c->in) == 0)

@@ -116,7 +116,12 @@ void conn_flush(struct conn *c)
     conn_settle(c);
 }
 
-void on_conn_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+void on_conn_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
-    conn_later(container_of(w, struct conn, writable));
+    struct conn *c = container_of(w, struct conn, writable);
+
+    if (revents & EV_ERROR)
+        conn_gone(c); /* see loop.h */
+    else
+        conn_later(c);
 }

@@ -112,10 +112,16 @@ static bool accept_failed(struct listener *l, int error)
     return false;
 }
 
-static void on_acceptable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+static void on_acceptable(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
     struct listener *l = container_of(w, struct listener, readable);
 
+    if (revents & EV_ERROR) { /* see loop.h */
+        log_error("conn", "a listening socket cannot be watched");
+        ev_io_set(w, w->fd, EV_READ); /* so that epoll is asked again */
+        listeners_pause(l->pool);
+        return;
+    }
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct sockaddr_storage from = {.ss_family = AF_UNIX};
         socklen_t size = sizeof(from);

@@ -36,6 +36,9 @@ static void on_socket_event(struct ev_loop *ev UNUSED, ev_io *w, int revents)
     int events =
         ((revents & EV_READ) != 0 ? CURL_CSELECT_IN : 0) | ((revents & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0);
 
+    if (revents & EV_ERROR)
+        events = CURL_CSELECT_ERR; /* alone: else curl goes on waiting */
+
     http_multi_act(s->multi, w->fd, events); /* may free s */
 }
 

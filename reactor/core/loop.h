@@ -7,6 +7,10 @@
  * order in which they were armed (flushes: Redis batch, PostgreSQL pipeline,
  * client sockets, frees). Nothing is freed and no task is switched to inside a
  * watcher's callback.
+ *
+ * A descriptor that epoll does not take (out of kernel memory, too many watches) is reported with EV_ERROR,
+ * once: libev has stopped its watchers, and starting them again would change nothing. So whoever watches a socket gives it
+ * up then.
  */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H

@@ -515,11 +515,15 @@ static void connect_step(struct pg_conn *c)
     }
 }
 
-static void on_readable(struct ev_loop *ev, ev_io *w, int revents UNUSED)
+static void on_readable(struct ev_loop *ev, ev_io *w, int revents)
 {
     struct pg_conn *c = container_of(w, struct pg_conn, readable);
     bool is_open;
 
+    if (revents & EV_ERROR) {
+        conn_end(c, "its socket cannot be watched");
+        return;
+    }
     if (c->state == CONN_CONNECTING) {
         connect_step(c);
         return;
@@ -533,11 +537,13 @@ static void on_readable(struct ev_loop *ev, ev_io *w, int revents UNUSED)
         flush(c);
 }
 
-static void on_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+static void on_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
     struct pg_conn *c = container_of(w, struct pg_conn, writable);
 
-    if (c->state == CONN_CONNECTING)
+    if (revents & EV_ERROR)
+        conn_end(c, "its socket cannot be watched");
+    else if (c->state == CONN_CONNECTING)
         connect_step(c);
     else
         flush(c);

@@ -4,6 +4,8 @@
 
 enum { ARGS_MAX = 64 };
 
+static const char unwatched[] = "its socket cannot be watched";
+
 static const unsigned link_next[LINK_STATES] = {
     [LINK_DOWN] = 1u << LINK_CONNECTING,
     [LINK_CONNECTING] = 1u << LINK_UP | 1u << LINK_DOWN,
@@ -64,14 +66,24 @@ static void on_flush(struct loop_hook *h)
     write_now(container_of(h, struct redis_link, flush));
 }
 
-static void on_readable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+static void on_readable(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
-    redisAsyncHandleRead(container_of(w, struct redis_link, readable)->context);
+    struct redis_link *link = container_of(w, struct redis_link, readable);
+
+    if (revents & EV_ERROR)
+        redis_link_break(link, unwatched);
+    else
+        redisAsyncHandleRead(link->context);
 }
 
-static void on_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents UNUSED)
+static void on_writable(struct ev_loop *ev UNUSED, ev_io *w, int revents)
 {
-    write_now(container_of(w, struct redis_link, writable));
+    struct redis_link *link = container_of(w, struct redis_link, writable);
+
+    if (revents & EV_ERROR)
+        redis_link_break(link, unwatched);
+    else
+        write_now(link);
 }
 
 /* ---- coming and going ---- */

@@ -69,10 +69,24 @@ static void *thread_run(void *arg)
     return NULL;
 }
 
-static void on_finished(struct ev_loop *ev, ev_io *w, int revents UNUSED)
+/* The thread cannot tell us any more; it frees r itself. */
+static void resolve_give_up(struct resolve *r)
+{
+    resolve_done_fn done = r->done;
+    void *arg = r->arg;
+
+    resolve_cancel(r);
+    done(arg, NULL);
+}
+
+static void on_finished(struct ev_loop *ev, ev_io *w, int revents)
 {
     struct resolve *r = container_of(w, struct resolve, finished);
 
+    if (revents & EV_ERROR) {
+        resolve_give_up(r);
+        return;
+    }
     ev_io_stop(ev, w);
     /* The thread may still hold the lock it told us under. */
     (void)pthread_mutex_lock(&r->lock);

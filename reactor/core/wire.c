@@ -83,11 +83,13 @@ static void wire_cut(struct wire *w)
     }
 }
 
-static void on_readable(struct ev_loop *ev UNUSED, ev_io *watcher, int revents UNUSED)
+static void on_readable(struct ev_loop *ev UNUSED, ev_io *watcher, int revents)
 {
     struct wire *w = container_of(watcher, struct wire, readable);
     size_t total = 0;
 
+    if (revents & EV_ERROR)
+        wire_drop(w, "its socket cannot be watched");
     while (wire_is_open(w) && total < READ_BYTES_PER_TURN) {
         ssize_t n = recv(w->fd, buf_reserve(&w->in, READ_BYTES), READ_BYTES, 0);
 
@@ -127,9 +129,14 @@ static void wire_send(struct wire *w)
     ev_io_stop(w->loop->ev, &w->writable);
 }
 
-static void on_writable(struct ev_loop *ev UNUSED, ev_io *watcher, int revents UNUSED)
+static void on_writable(struct ev_loop *ev UNUSED, ev_io *watcher, int revents)
 {
-    wire_send(container_of(watcher, struct wire, writable));
+    struct wire *w = container_of(watcher, struct wire, writable);
+
+    if (revents & EV_ERROR)
+        wire_drop(w, "its socket cannot be watched");
+    else
+        wire_send(w);
 }
 
 static void on_flush(struct loop_hook *h)
