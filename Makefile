@@ -43,7 +43,7 @@ CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -W
           -Wno-missing-field-initializers \
           -fno-strict-aliasing -fno-omit-frame-pointer -fstack-protector-strong -fPIE
 CFLAGS += $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -O1,-Wframe-larger-than=2048 -D_FORTIFY_SOURCE=2)
-CFLAGS += $(if $(COVERAGE),--coverage -O0 -U_FORTIFY_SOURCE)
+CFLAGS += $(if $(COVERAGE),--coverage -O0 -U_FORTIFY_SOURCE -Wno-frame-larger-than)
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN)) $(if $(COVERAGE),--coverage)
 LDLIBS += -lev $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lbearssl -lm
 

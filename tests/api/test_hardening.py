@@ -1,8 +1,12 @@
-"""The program's file is built so that a memory error is hard to turn into something worse."""
+"""The program's file is built, and its unit made, so that a memory error is hard to turn into something worse."""
 
+import re
+import shutil
 import subprocess
 
-from harness import SINAS
+import pytest
+
+from harness import ROOT, SINAS
 
 
 def readelf(*options):
@@ -40,3 +44,11 @@ def test_has_stack_protector():
 def test_has_no_search_path_for_libraries():
     dynamic = readelf("-d")
     assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_unit_is_hardened():
+    """systemd's own figure: 0 is nothing exposed, 10 everything."""
+    report = subprocess.run(["systemd-analyze", "security", "--offline=true", ROOT / "etc" / "sinas.service"],
+                            stdout=subprocess.PIPE, text=True).stdout
+    assert float(re.search(r"exposure level for sinas.service: ([0-9.]+)", report)[1]) <= 1.5
