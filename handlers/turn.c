@@ -307,7 +307,11 @@ static void turn_not_started(struct req *r, struct turn *t, int rc)
         turn_free(t);
         return;
     }
-    turn_tell(t, true, rc == -EIO || rc == -EINVAL ? 500 : 503, r->failure.n != 0 ? r->failure : STR("Service temporarily unavailable"));
+    if (rc == -EINVAL) /* the chat, its user or the key was deleted in between */
+        turn_tell(t, true, 404, STR("Chat not found"));
+    else
+        turn_tell(t, true, rc == -EIO ? 500 : 503,
+                  r->failure.n != 0 ? r->failure : STR("Service temporarily unavailable"));
     turn_store(r, t); /* the row may be ours although the answer was lost */
     turn_free(t);
 }

@@ -16,7 +16,8 @@
 enum {
     WORKER_WAIT_MS = 5000, /* for a worker that is being started again */
     WORKER_POLL_MS = 20,
-    CAUSE_BYTES_MAX = 300  /* of a failure's cause in the stored message (§8.8) */
+    CAUSE_BYTES_MAX = 300, /* of a failure's cause in the stored message (§8.8) */
+    ANSWER_BYTES_MAX = 8 << 20 /* of a round's text: a model that never ends must not fill the memory */
 };
 
 /* ---- the conversation ---- */
@@ -232,6 +233,8 @@ static int relay_event(struct turn *t, struct llm_call *call, struct arena *roun
             break;
         }
         end->saw_events = end->saw_events || !end->failed;
+        if (rc == 0 && buf_size(&t->text) > ANSWER_BYTES_MAX)
+            rc = -EFBIG;
     }
     arena_fini(&a);
     return rc;
@@ -298,6 +301,8 @@ static void turn_fail_call(struct turn *t, int rc, const struct call_end *end)
         turn_fail(t, 502, "No model worker is available");
     else if (rc == -E2BIG)
         turn_fail(t, 502, "The conversation is too large for one request to the model");
+    else if (rc == -EFBIG)
+        turn_fail(t, 502, "The model's answer is too long");
     else if (rc < 0)
         turn_fail(t, 500, "The model could not be called");
     else if (end->failure == LLM_FAIL_TIMEOUT)

@@ -48,7 +48,8 @@ struct channel {
     void *arg;
     bool is_ended;
     bool missed_redis; /* Redis lacks some events: all that are in memory are given to it again */
-    uint64_t connection; /* to Redis, that the last ones were saved on */
+    int64_t save_again_ms; /* not before this, after Redis has refused */
+    uint64_t connection;   /* to Redis, that the last ones were saved on */
     char id[37];
     char chat_id[37];
     char user_id[37];
@@ -63,7 +64,7 @@ struct channels {
     struct stream_text *ping;
 };
 
-enum { SWEEP_S = 1, REPLAY_PAGE = 256, REPLAY_QUEUE_MAX = STREAM_QUEUE_BYTES_MAX / 4 };
+enum { SWEEP_S = 1, SAVE_AGAIN_MS = 1000, REPLAY_PAGE = 256, REPLAY_QUEUE_MAX = STREAM_QUEUE_BYTES_MAX / 4 };
 
 /* ---- ids ---- */
 
@@ -242,14 +243,23 @@ static void channel_deliver(struct channel *ch, struct event *e)
     channel_trim(ch);
 }
 
+static void channel_answered(struct channel *ch, bool is_lost)
+{
+    ch->in_flight--;
+    if (is_lost) {
+        ch->missed_redis = true;
+        ch->save_again_ms = loop_now_ms(&ch->all->server->loop) + SAVE_AGAIN_MS;
+    }
+    if (ch->in_flight == 0)
+        loop_defer(&ch->all->server->loop, &ch->flush); /* for those that waited for this answer */
+}
+
 static void on_event_saved(void *arg, int rc, const struct redis_value *answer UNUSED)
 {
     struct event *e = arg;
     struct channel *ch = e->channel;
 
-    ch->in_flight--;
-    if (rc < 0)
-        ch->missed_redis = true;
+    channel_answered(ch, rc < 0);
     channel_deliver(ch, e);
 }
 
@@ -257,9 +267,8 @@ static void on_sent_again(void *arg, int rc, const struct redis_value *answer UN
 {
     struct channel *ch = arg;
 
-    ch->in_flight--;
-    if (rc == -ENOTCONN || rc == -ENOSPC || rc == -ETIMEDOUT)
-        ch->missed_redis = true; /* an id that Redis has already is refused: that is what is wanted */
+    /* An id that Redis has already is refused (-EIO): that is what is wanted. */
+    channel_answered(ch, rc == -ENOTCONN || rc == -ENOSPC || rc == -ETIMEDOUT);
 }
 
 static void on_ignored(void *arg UNUSED, int rc UNUSED, const struct redis_value *answer UNUSED)
@@ -309,34 +318,46 @@ static void channel_save_again(struct channel *ch, struct str key)
     }
 }
 
+/*
+ * Whether events can go to Redis now. A Redis that refuses (it is full) is tried
+ * again now and then, not with every event: it is given everything from the first one it lacks.
+ */
+static bool channel_can_save(const struct channel *ch)
+{
+    const struct redis *redis = ch->all->server->redis;
+
+    return redis_is_up(redis) &&
+           (!ch->missed_redis || loop_now_ms(&ch->all->server->loop) >= ch->save_again_ms);
+}
+
 /* At the end of a loop turn: what it appended goes out in one batch. */
 static void on_flush(struct loop_hook *h)
 {
     struct channel *ch = container_of(h, struct channel, flush);
-    struct redis *redis = ch->all->server->redis;
     char key_text[64];
     int n = snprintf(key_text, sizeof(key_text), "sinas:stream:%s", ch->id);
     struct str key = str_of(key_text, (size_t)n);
-    bool is_up = redis_is_up(redis);
+    bool saves = channel_can_save(ch);
 
-    if (is_up && (ch->missed_redis || ch->connection != redis_connections(redis)))
+    if (saves && (ch->missed_redis || ch->connection != redis_connections(ch->all->server->redis)))
         channel_save_again(ch, key);
     list_each (e, &ch->events, struct event, link) {
         if (e->state != EVENT_NEW)
             continue;
-        if (is_up) {
+        if (saves) {
             e->state = EVENT_SENT;
             channel_xadd(ch, key, e, on_event_saved, e);
         } else if (ch->in_flight == 0) {
             ch->missed_redis = true;
             channel_deliver(ch, e);
-        } else { /* earlier ones still wait for the connection's end to be told */
-            e->state = EVENT_SENT;
-            channel_xadd(ch, key, e, on_event_saved, e);
+        } else {
+            break; /* earlier ones are delivered first: the last answer comes back here */
         }
     }
-    if (is_up)
+    if (saves)
         channel_expire(ch, key);
+    if (saves && ch->is_ended)
+        channel_bind(ch); /* so that it lives as long as the events */
 }
 
 /* ---- life ---- */
@@ -365,6 +386,8 @@ static void on_sweep(struct ev_loop *ev, ev_timer *w, int revents UNUSED)
             channel_free(ch);
             continue;
         }
+        if (ch->missed_redis)
+            loop_defer(&all->server->loop, &ch->flush);
         list_each (s, &ch->subscribers, struct subscriber, link)
             stream_send(&s->sink, all->ping);
         ch->active_ms = now;

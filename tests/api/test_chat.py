@@ -420,6 +420,15 @@ def test_deadline_of_the_chat(chatting, agent):
     assert contents[1:] == ["a", "Job cancelled or timed out"]
 
 
+def test_model_that_never_ends(chatting, agent):
+    chat = chatting.chat(agent)
+    answer = chatting.say(chat, script(endless="x" * 200000), timeout=120)
+    assert (answer.status, answer.detail) == (502, "The model's answer is too long")
+    contents = [m["content"] for m in chatting.get(chat)["messages"]]
+    assert set(contents[1]) == {"x"} and contents[2] == answer.detail
+    assert chatting.vendor.wait("scripted", "aborted")
+
+
 def test_chat_of_a_deleted_agent(chatting, agent):
     chat = chatting.chat(agent)
     assert chatting.admin.delete(f"/api/v1/agents/{agent}").status == 204

@@ -233,6 +233,7 @@ def test_answer_is_stored_when_the_database_returns(crash, servers):
         assert text_of(events) == "ab" and events[-1].event == "error" and "stored" in events[-1].json()["error"]
     finally:
         servers.control("postgres-start")
+    wait_ready(crash.sinas, "PostgreSQL's return")
     messages = until(lambda: (lambda c: c["messages"] if c["active_channel_id"] is None else None)(crash.get(chat)), what="the end")
     assert [m["content"] for m in messages[1:]] == ["ab"]
     assert crash.say(chat, script(deltas=["on"])).status == 200
@@ -252,6 +253,28 @@ def test_redis_killed(crash, servers):
     wait_ready(crash.sinas, "Redis's return")
     crowd.join()
     crowd.check("".join(DELTAS), may_fail=False)
+
+
+def test_redis_that_is_full(crash, servers):
+    """It refuses to store: streams go on from memory, and it gets them when it has room again."""
+    number = crash.sinas.redis_url.rpartition("=")[2]
+    chats = [crash.chat(crash.all_agent, keep_alive=True) for _ in range(2)]
+    try:
+        servers.redis("config", "set", "maxmemory", "1")
+        first = crash.stream(chats[0], script(deltas=DELTAS))
+        assert text_of([e for e in first]) == "".join(DELTAS)
+        second = crash.stream(chats[1], script(deltas=["a", {"sleep": 2.5}, "b"]))
+        events = [next(iter(second))]
+    finally:
+        servers.redis("config", "set", "maxmemory", "0")
+    events += list(second)
+    assert text_of(events) == "ab"
+    channel = second.headers["X-Stream-Channel"]
+    stored = servers.redis("-n", number, "xrange", f"sinas:stream:{channel}", "-", "+")
+    assert all(e.id in stored for e in events)
+    calls = int(dict(pair.split("=") for pair in servers.redis("info", "commandstats").split("cmdstat_xadd:")[1].split("\n")[0].strip().split(","))["calls"])
+    print(f"{calls} XADD in all")
+    assert text_of([e for e in crash.resume(chats[0], first.headers["X-Stream-Channel"])]) == "".join(DELTAS)
 
 
 def test_redis_that_lost_everything_gets_running_streams_again(crash, servers):
