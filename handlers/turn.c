@@ -12,6 +12,7 @@ enum {
     LOCK_POLL_MS = 100,       /* while another node holds a chat */
     STORE_RETRY_MS = 200,     /* while PostgreSQL is away */
     STORE_ANNOUNCE_MS = 5000, /* then clients hear that the end could not be stored */
+    STORE_REFUSALS_MAX = 3,   /* by a PostgreSQL that is there: then only the failure is stored */
     GRACE_MS = SERVER_DRAIN_MS - 1500 /* of running turns at SIGTERM; then they have time to be stored */
 };
 
@@ -248,6 +249,14 @@ static void turn_not_stored(struct turn *t)
     t->error = STR("The answer could not be stored yet: the database is unavailable");
 }
 
+/* A text that PostgreSQL refuses must not keep the chat locked. */
+static void turn_drop_text(struct turn *t)
+{
+    log_error("turn", "chat %s: the end of a turn is refused, it is stored without its text", t->chat_id);
+    buf_clear(&t->text);
+    turn_fail(t, 500, "The answer could not be stored");
+}
+
 /*
  * Stores the end, however long PostgreSQL is away: what clients have seen is
  * not given up. After STORE_ANNOUNCE_MS they are told that it could not be stored yet.
@@ -256,10 +265,18 @@ static void turn_store(struct req *r, struct turn *t)
 {
     int64_t announce_ms = now_ms() + STORE_ANNOUNCE_MS;
     struct str message = STR_NONE;
+    int refusals = 0;
     int rc;
 
     while ((rc = turn_store_once(r, t, &message)) < 0) {
+        bool is_refused = r->status != 503 && rc != -ECANCELED;
+
         reply_reset(r);
+        if (is_refused && ++refusals % STORE_REFUSALS_MAX == 0) {
+            if (refusals > STORE_REFUSALS_MAX)
+                break;
+            turn_drop_text(t);
+        }
         if (now_ms() > announce_ms && t->channel != NULL) {
             turn_not_stored(t);
             turn_say_end(t);
@@ -268,7 +285,7 @@ static void turn_store(struct req *r, struct turn *t)
         if (rc == -ECANCELED || task_sleep_await(STORE_RETRY_MS) < 0)
             break; /* this process ends: the next one ends the turn from its events */
     }
-    if (rc < 0)
+    if (rc < 0 && refusals <= STORE_REFUSALS_MAX)
         turn_not_stored(t);
     if (rc == 0 && t->is_locked)
         log_warn("turn", "chat %s: another reactor has ended this turn", t->chat_id);
@@ -310,7 +327,7 @@ static void turn_not_started(struct req *r, struct turn *t, int rc)
     if (rc == -EINVAL) /* the chat, its user or the key was deleted in between */
         turn_tell(t, true, 404, STR("Chat not found"));
     else
-        turn_tell(t, true, rc == -EIO ? 500 : 503,
+        turn_tell(t, true, r->status != 0 ? r->status : 503,
                   r->failure.n != 0 ? r->failure : STR("Service temporarily unavailable"));
     turn_store(r, t); /* the row may be ours although the answer was lost */
     turn_free(t);

@@ -239,6 +239,17 @@ def test_answer_is_stored_when_the_database_returns(crash, servers):
     assert crash.say(chat, script(deltas=["on"])).status == 200
 
 
+def test_answer_that_the_database_refuses_does_not_lock_the_chat(crash):
+    crash.sinas.psql("""create function refuse() returns trigger language plpgsql as $$
+                        begin if new.content = 'poison' then raise exception 'refused'; end if; return new; end $$;
+                        create trigger refuse before insert on messages for each row execute function refuse()""")
+    chat = crash.chat(crash.all_agent)
+    answer = crash.say(chat, script(deltas=["poison"]))
+    assert (answer.status, answer.detail) == (500, "The answer could not be stored")
+    assert [m["content"] for m in crash.get(chat)["messages"]][1:] == [answer.detail]
+    assert crash.say(chat, script(deltas=["on"])).json()["content"] == "on"
+
+
 def test_redis_killed(crash, servers):
     crowd = Crowd(crash, 50, LONG)
     crowd.start()
