@@ -171,10 +171,12 @@ int chat_create(struct req *r)
     chat.title = body_str(r, "title");
     if (str_is_none(chat.title))
         chat.title = str_utf8_head(arena_strf(&r->arena, "Chat with " STR_FMT "/" STR_FMT,
-                                              STR_ARG(chat.agent_namespace), STR_ARG(chat.agent_name)), 500);
+                                              STR_ARG(chat.agent_namespace), STR_ARG(chat.agent_name)),
+                                   500);
     chat.expires_in = body_str(r, "expires_in");
-    chat.keep_alive = !str_is_none(body_str(r, "keep_alive")) ? body_str(r, "keep_alive")
-                                                              : bool_text(row_bool(&agent, 0, "default_keep_alive"));
+    chat.keep_alive = !str_is_none(body_str(r, "keep_alive"))
+                          ? body_str(r, "keep_alive")
+                          : bool_text(row_bool(&agent, 0, "default_keep_alive"));
     chat.job_timeout = !str_is_none(body_str(r, "job_timeout")) ? body_str(r, "job_timeout")
                                                                 : row_str(&agent, 0, "default_job_timeout");
     TRY(chat_create_await(r, &chat, &id, &body));
@@ -222,8 +224,9 @@ int chat_get(struct req *r)
     if (rows.count == 0)
         return fail(r, 404, "Chat not found");
     TRY(chat_permit(r, row_str(&rows, 0, "agent_namespace"), row_str(&rows, 0, "agent_name")));
-    return reply_json(r, 200, chat_with(r, row_str(&rows, 0, "body"), row_str(&rows, 0, "messages"),
-                                        row_str(&rows, 0, "approvals")));
+    return reply_json(r, 200,
+                      chat_with(r, row_str(&rows, 0, "body"), row_str(&rows, 0, "messages"),
+                                row_str(&rows, 0, "approvals")));
 }
 
 int chat_messages(struct req *r)
@@ -232,7 +235,8 @@ int chat_messages(struct req *r)
     struct str id;
 
     TRY(chat_id_param(r, &id));
-    TRY(sql_chat_messages_await(r, &rows, id, auth_user_id(r), query_i64(r, "offset"), query_str(r, "limit")));
+    TRY(sql_chat_messages_await(r, &rows, id, auth_user_id(r), query_i64(r, "offset"),
+                                query_str(r, "limit")));
     if (rows.count == 0)
         return fail(r, 404, "Chat not found");
     TRY(chat_permit(r, row_str(&rows, 0, "agent_namespace"), row_str(&rows, 0, "agent_name")));
@@ -274,7 +278,8 @@ int chat_delete(struct req *r)
 /* Inline data is stored only where nobody but the operator's own machine is served (20 §9.2). */
 static bool is_public(void)
 {
-    return conf.domain.n != 0 && !str_eq(conf.domain, STR("localhost")) && !str_eq(conf.domain, STR("127.0.0.1"));
+    return conf.domain.n != 0 && !str_eq(conf.domain, STR("localhost")) &&
+           !str_eq(conf.domain, STR("127.0.0.1"));
 }
 
 int chat_turn_options_await(struct req *r, struct str chat_id, const struct json *message,
@@ -302,7 +307,8 @@ int chat_turn_options_await(struct req *r, struct str chat_id, const struct json
         .context = context,
         .content = content,
         .keeps_long = record_bool(context, "keep_alive"),
-        .timeout_s = record_is_null(context, "job_timeout") ? conf.agent_job_timeout : record_i64(context, "job_timeout"),
+        .timeout_s = record_is_null(context, "job_timeout") ? conf.agent_job_timeout
+                                                            : record_i64(context, "job_timeout"),
         .lock_wait_ms = LOCK_WAIT_MS,
     };
     return 0;
@@ -356,9 +362,10 @@ int chat_stream(struct req *r)
         return fail(r, 404, "Stream not found");
     last_id = query_has(r, "last_id") ? query_str(r, "last_id") : header(r, "last-event-id");
     if (!str_is_none(last_id) && !str_eq(last_id, STR("$")) && event_id_parse(last_id, &after) < 0)
-        return fail_json(r, 422, STR("[{\"type\":\"value_error\",\"loc\":[\"header\",\"last-event-id\"],"
-                                     "\"msg\":\"Value error, Last-Event-ID must be <ms>-<seq>\",\"input\":null,"
-                                     "\"ctx\":{\"error\":{}}}]"));
+        return fail_json(r, 422,
+                         STR("[{\"type\":\"value_error\",\"loc\":[\"header\",\"last-event-id\"],"
+                             "\"msg\":\"Value error, Last-Event-ID must be <ms>-<seq>\",\"input\":null,"
+                             "\"ctx\":{\"error\":{}}}]"));
     rc = channel_binding_await(r, channel_id, &chat_id);
     if (rc == -ENOTCONN || rc == -ETIMEDOUT)
         return fail(r, 503, "Streams cannot be resumed while Redis is unavailable");

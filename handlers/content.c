@@ -22,7 +22,8 @@ struct part_check {
     struct content_error *error;
 };
 
-static int refuse(struct part_check *c, const char *member, const char *type, const char *msg, const struct json *input)
+static int refuse(struct part_check *c, const char *member, const char *type, const char *msg,
+                  const struct json *input)
 {
     c->error->type = type;
     c->error->msg = str_from(msg);
@@ -50,8 +51,8 @@ static int check_text(struct part_check *c, const char *member, bool is_required
 
     if (!has(c->part, member))
         return is_required && v == NULL ? refuse(c, member, "missing", "Field required", c->part)
-               : is_required           ? refuse(c, member, "string_type", "Input should be a valid string", v)
-                                       : 0;
+               : is_required ? refuse(c, member, "string_type", "Input should be a valid string", v)
+                             : 0;
     if (json_type(v) != JSON_STRING)
         return refuse(c, member, "string_type", "Input should be a valid string", v);
     if (!text_is_storable(json_text(v)))
@@ -96,11 +97,12 @@ static int check_image(struct part_check *c)
 
 static int check_audio(struct part_check *c)
 {
-    if (check_text(c, "format", true) < 0 || check_text(c, "data", false) < 0 || check_text(c, "url", false) < 0)
+    if (check_text(c, "format", true) < 0 || check_text(c, "data", false) < 0 ||
+        check_text(c, "url", false) < 0)
         return -EINVAL;
     if (!is_format(json_get_text(c->part, STR("format"))))
-        return refuse(c, "format", "string_pattern_mismatch", "String should match pattern '^[a-z0-9]{1,10}$'",
-                      json_get(c->part, STR("format")));
+        return refuse(c, "format", "string_pattern_mismatch",
+                      "String should match pattern '^[a-z0-9]{1,10}$'", json_get(c->part, STR("format")));
     if (!has(c->part, "data") && !has(c->part, "url"))
         return refuse(c, NULL, "value_error", "Value error, audio needs data or url", c->part);
     return 0;
@@ -115,7 +117,8 @@ static int check_file(struct part_check *c)
             return -EINVAL;
     }
     if (!has(c->part, "file_data") && !has(c->part, "file_url") && !has(c->part, "file_id"))
-        return refuse(c, NULL, "value_error", "Value error, file needs file_data, file_url or file_id", c->part);
+        return refuse(c, NULL, "value_error", "Value error, file needs file_data, file_url or file_id",
+                      c->part);
     return 0;
 }
 

@@ -41,7 +41,8 @@ static void write_result(struct history *h, size_t i)
 
     if (h->is_compact[i])
         content = arena_strf(h->arena,
-                             "[Result of " STR_FMT " left out. Use the tool retrieve_tool_result with tool_call_id \"" STR_FMT
+                             "[Result of " STR_FMT
+                             " left out. Use the tool retrieve_tool_result with tool_call_id \"" STR_FMT
                              "\" to read it.]",
                              STR_ARG(row->name), STR_ARG(row->tool_call_id));
     json_object_begin(h->w);
@@ -59,8 +60,9 @@ static void write_interrupted(struct history *h, const struct json *call)
     json_field_str(h->w, STR("role"), STR("tool"));
     json_field_str(h->w, STR("tool_call_id"), json_get_text(call, STR("id")));
     json_field_str(h->w, STR("name"), json_get_text(json_get(call, STR("function")), STR("name")));
-    json_field_str(h->w, STR("content"),
-                   STR("{\"error\":\"interrupted\",\"message\":\"The call was interrupted before it had a result.\"}"));
+    json_field_str(
+        h->w, STR("content"),
+        STR("{\"error\":\"interrupted\",\"message\":\"The call was interrupted before it had a result.\"}"));
     json_object_end(h->w);
 }
 

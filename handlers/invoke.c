@@ -15,7 +15,8 @@ static const struct column invoke_columns[] = {
 };
 const struct body invoke_body = BODY("AgentInvoke", invoke_columns);
 
-static int invoke_chat_create(struct req *r, const struct rows *agent, struct str session_key, struct str *chat_id)
+static int invoke_chat_create(struct req *r, const struct rows *agent, struct str session_key,
+                              struct str *chat_id)
 {
     const struct chat_new chat = {
         .agent_id = row_str(agent, 0, "id"),
@@ -37,7 +38,8 @@ static int invoke_chat_create(struct req *r, const struct rows *agent, struct st
 }
 
 /* The session's chat. 1 when there is one, 0, or -1 (403 for somebody else's). */
-static int invoke_session_find(struct req *r, struct str agent_id, struct str session_key, struct str *chat_id)
+static int invoke_session_find(struct req *r, struct str agent_id, struct str session_key,
+                               struct str *chat_id)
 {
     struct rows rows;
 
@@ -51,7 +53,8 @@ static int invoke_session_find(struct req *r, struct str agent_id, struct str se
 }
 
 /* The session's chat, made when there is none. Concurrent first calls meet in the winner's. */
-static int invoke_session(struct req *r, const struct rows *agent, struct str session_key, struct str *chat_id)
+static int invoke_session(struct req *r, const struct rows *agent, struct str session_key,
+                          struct str *chat_id)
 {
     struct str agent_id = row_str(agent, 0, "id");
     struct rows rows;
@@ -75,7 +78,8 @@ static int invoke_session(struct req *r, const struct rows *agent, struct str se
     return rc == 1 ? 0 : fail(r, 409, "The session is being changed by other calls");
 }
 
-static int invoke_reply(struct req *r, const struct turn_result *result, struct str chat_id, struct str session_key)
+static int invoke_reply(struct req *r, const struct turn_result *result, struct str chat_id,
+                        struct str session_key)
 {
     struct json_writer w;
 
@@ -115,8 +119,9 @@ int agent_invoke(struct req *r)
     else
         TRY(invoke_session(r, &agent, session_key, &chat_id));
     TRY(chat_turn_options_await(r, chat_id, body_json(r, "message"), &options, &content));
-    options.timeout_s = row_is_null(&agent, 0, "default_job_timeout") ? conf.agent_job_timeout
-                                                                      : row_i64(&agent, 0, "default_job_timeout");
+    options.timeout_s = row_is_null(&agent, 0, "default_job_timeout")
+                            ? conf.agent_job_timeout
+                            : row_i64(&agent, 0, "default_job_timeout");
     options.lock_wait_ms = options.timeout_s * 1000;
     TRY(turn_run_await(r, &options, &result));
     if (result.status != 200)

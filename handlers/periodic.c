@@ -4,7 +4,7 @@
 #include "sql.h"
 
 enum {
-    CHAT_BATCH = 100, /* chats deleted in one statement */
+    CHAT_BATCH = 100,      /* chats deleted in one statement */
     CHAT_BATCHES_MAX = 100 /* in one run; the rest waits for the next */
 };
 

@@ -16,8 +16,7 @@ static void add_skills(struct arena *a, struct buf *b, struct str skills)
     const struct json *list;
     struct json_error error;
 
-    if (skills.n == 0 ||
-        json_parse(a, arena_strf(a, "[" STR_FMT "]", STR_ARG(skills)), &list, &error) < 0)
+    if (skills.n == 0 || json_parse(a, arena_strf(a, "[" STR_FMT "]", STR_ARG(skills)), &list, &error) < 0)
         return;
     add_paragraph(b, STR("# Skills"));
     json_each (skill, list) {
@@ -88,7 +87,8 @@ static void add_output_schema(struct arena *a, struct buf *b, struct str schema)
 
     if (schema.n == 0 || json_parse(a, schema, &root, &error) < 0)
         return;
-    add_paragraph(b, STR("Answer only with JSON that is valid for this JSON Schema, without any other text:\n\n"));
+    add_paragraph(
+        b, STR("Answer only with JSON that is valid for this JSON Schema, without any other text:\n\n"));
     add_pretty(a, b, root);
 }
 

@@ -9,10 +9,10 @@
 #include "sql.h"
 
 enum {
-    LOCK_POLL_MS = 100,       /* while another node holds a chat */
-    STORE_RETRY_MS = 200,     /* while PostgreSQL is away */
-    STORE_ANNOUNCE_MS = 5000, /* then clients hear that the end could not be stored */
-    STORE_REFUSALS_MAX = 3,   /* by a PostgreSQL that is there: then only the failure is stored */
+    LOCK_POLL_MS = 100,               /* while another node holds a chat */
+    STORE_RETRY_MS = 200,             /* while PostgreSQL is away */
+    STORE_ANNOUNCE_MS = 5000,         /* then clients hear that the end could not be stored */
+    STORE_REFUSALS_MAX = 3,           /* by a PostgreSQL that is there: then only the failure is stored */
     GRACE_MS = SERVER_DRAIN_MS - 1500 /* of running turns at SIGTERM; then they have time to be stored */
 };
 
@@ -25,7 +25,7 @@ struct turn_waiter {
     struct turn *turn; /* NULL once it was told */
     struct arena *arena;
     struct turn_result *result; /* NULL: waits for the start only */
-    int status;        /* of a turn that could not start */
+    int status;                 /* of a turn that could not start */
     struct str error;
 };
 
@@ -120,7 +120,8 @@ static int turn_take_row(struct req *r, struct turn *t)
     return rc < 0 ? rc : rows.count;
 }
 
-/* Takes the chat's lock and stores the user's message. 0, -EBUSY, or negative: whether it was taken is not known. */
+/* Takes the chat's lock and stores the user's message. 0, -EBUSY, or negative: whether it was taken is not
+ * known. */
 static int turn_lock(struct req *r, struct turn *t)
 {
     int64_t until = now_ms() + t->lock_wait_ms;
@@ -310,7 +311,8 @@ static void turn_stopped(struct turn *t)
 {
     t->kind = TURN_STOPPED;
     t->status = t->stop == TURN_STOP_SHUTDOWN ? 503 : 409;
-    t->error = t->stop == TURN_STOP_SHUTDOWN ? STR("The server is shutting down") : str_from(TURN_INTERRUPTED);
+    t->error =
+        t->stop == TURN_STOP_SHUTDOWN ? STR("The server is shutting down") : str_from(TURN_INTERRUPTED);
     t->content_final = STR_NONE;
 }
 

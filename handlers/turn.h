@@ -30,31 +30,31 @@ unsigned turns_count(const struct turns *all);
 
 struct turn_options {
     struct str chat_id;
-    struct str user_id, api_key_id;  /* who acts; STR_NONE: no key */
-    const struct record *context;    /* a row of chat_context */
-    const struct content *content;   /* the user's message */
-    bool ends_unwatched;             /* stops when its last client leaves (§5) */
-    bool keeps_long;                 /* events live as long as those of keep-alive chats */
+    struct str user_id, api_key_id; /* who acts; STR_NONE: no key */
+    const struct record *context;   /* a row of chat_context */
+    const struct content *content;  /* the user's message */
+    bool ends_unwatched;            /* stops when its last client leaves (§5) */
+    bool keeps_long;                /* events live as long as those of keep-alive chats */
     int64_t timeout_s;
-    int64_t lock_wait_ms;            /* for the turn before it */
+    int64_t lock_wait_ms; /* for the turn before it */
 };
 
 enum turn_end_kind { TURN_COMPLETED, TURN_FAILED, TURN_STOPPED };
 
 struct turn_result {
     enum turn_end_kind kind;
-    int status;          /* of the answer to whoever waited: 200, or what failed */
-    struct str error;    /* when it is not 200 */
-    struct str message;  /* the last stored message as JSON; STR_NONE: none was stored */
-    struct str reply;    /* its text */
+    int status;         /* of the answer to whoever waited: 200, or what failed */
+    struct str error;   /* when it is not 200 */
+    struct str message; /* the last stored message as JSON; STR_NONE: none was stored */
+    struct str reply;   /* its text */
     bool has_usage;
     int64_t prompt_tokens, completion_tokens, total_tokens;
 };
 
 /*
  * Starts a turn and waits until its user message is stored. 0 and the channel's
- * id in *channel_id, or -1 with the answer set (409 busy, 503). Everything in options is copied. When the caller's
- * client leaves meanwhile the turn runs on, unless it ends_unwatched.
+ * id in *channel_id, or -1 with the answer set (409 busy, 503). Everything in options is copied. When the
+ * caller's client leaves meanwhile the turn runs on, unless it ends_unwatched.
  */
 int turn_start_await(struct req *r, const struct turn_options *options, struct str *channel_id);
 

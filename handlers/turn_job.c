@@ -8,11 +8,7 @@
 #include "base/clock.h"
 #include "base/conf.h"
 
-enum {
-    JOB_TTL_S = 86400,
-    HEARTBEAT_S = 10,
-    HEARTBEAT_TTL_S = 30
-};
+enum { JOB_TTL_S = 86400, HEARTBEAT_S = 10, HEARTBEAT_TTL_S = 30 };
 
 static void on_stored(void *arg UNUSED, int rc UNUSED, const struct redis_value *answer UNUSED)
 {
@@ -61,9 +57,9 @@ void turn_job_write(struct turn *t)
     json_field_str(&w, STR("queue"), STR("agents"));
     json_field_str(&w, STR("type"), STR("message"));
     json_field_str(&w, STR("chat_id"), str_from(t->chat_id));
-    json_field_str(&w, STR("agent"), arena_strf(&a, STR_FMT "/" STR_FMT,
-                                                STR_ARG(record_str(&t->context, "agent_namespace")),
-                                                STR_ARG(record_str(&t->context, "agent_name"))));
+    json_field_str(&w, STR("agent"),
+                   arena_strf(&a, STR_FMT "/" STR_FMT, STR_ARG(record_str(&t->context, "agent_namespace")),
+                              STR_ARG(record_str(&t->context, "agent_name"))));
     json_field_raw(&w, STR("enqueued_at"), arena_strf(&a, "%.3f", t->enqueued_at));
     if (t->is_ending && t->kind != TURN_COMPLETED)
         json_field_str(&w, STR("error"), t->error);

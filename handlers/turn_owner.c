@@ -127,7 +127,8 @@ static int orphan_end(struct req *r, struct str channel_id, bool is_ended, struc
             return rc;
         log_info("turn", "ended the turn of a dead reactor on channel " STR_FMT, STR_ARG(channel_id));
     }
-    rc = channel_close_orphan_await(r, channel_id, str_is_none(error) ? "done" : "error", event_data(r, error));
+    rc = channel_close_orphan_await(r, channel_id, str_is_none(error) ? "done" : "error",
+                                    event_data(r, error));
     return rc == -ENOTCONN ? 0 : rc; /* without Redis there is no channel to end */
 }
 
@@ -183,7 +184,8 @@ int turn_settle_channel(struct req *r, struct str channel_id)
             return 1;
         return orphan_end(r, channel_id, true, row_str(&rows, 0, "error"));
     }
-    return orphan_end(r, channel_id, true, STR_NONE); /* a later turn runs: this one ended well or was ended */
+    return orphan_end(r, channel_id, true,
+                      STR_NONE); /* a later turn runs: this one ended well or was ended */
 }
 
 /* At the start of a reactor: what its predecessor left, as soon as PostgreSQL answers. */

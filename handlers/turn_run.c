@@ -16,7 +16,7 @@
 enum {
     WORKER_WAIT_MS = 5000, /* for a worker that is being started again */
     WORKER_POLL_MS = 20,
-    CAUSE_BYTES_MAX = 300, /* of a failure's cause in the stored message (§8.8) */
+    CAUSE_BYTES_MAX = 300,     /* of a failure's cause in the stored message (§8.8) */
     ANSWER_BYTES_MAX = 8 << 20 /* of a round's text: a model that never ends must not fill the memory */
 };
 
@@ -27,7 +27,8 @@ static struct history_row *turn_row_add(struct req *r, struct turn *t)
     if (t->rows_count == t->rows_capacity) {
         size_t capacity = t->rows_capacity * 2 + 16;
 
-        t->rows = arena_grow(&r->arena, t->rows, t->rows_capacity * sizeof(*t->rows), capacity * sizeof(*t->rows));
+        t->rows =
+            arena_grow(&r->arena, t->rows, t->rows_capacity * sizeof(*t->rows), capacity * sizeof(*t->rows));
         t->rows_capacity = capacity;
     }
     t->rows[t->rows_count] = (struct history_row){.is_current = true};
@@ -50,9 +51,10 @@ static int turn_load_history(struct req *r, struct turn *t)
             .tool_call_id = row_str(&rows, i, "tool_call_id"),
             .name = row_str(&rows, i, "name"),
         };
-        row->is_parts = row_is_null(&rows, i, "content_is_parts")
-                            ? str_eq(row->role, STR("user")) && content_looks_like_parts(&r->arena, row->content)
-                            : row_bool(&rows, i, "content_is_parts");
+        row->is_parts =
+            row_is_null(&rows, i, "content_is_parts")
+                ? str_eq(row->role, STR("user")) && content_looks_like_parts(&r->arena, row->content)
+                : row_bool(&rows, i, "content_is_parts");
     }
     if (t->rows_count == 0)
         return -1; /* the chat was deleted under the turn */
@@ -256,7 +258,8 @@ static int call_start(struct turn *t, const struct llm_request *request, struct 
     return rc;
 }
 
-static int call_once(struct turn *t, const struct llm_request *request, struct arena *round, struct call_end *end)
+static int call_once(struct turn *t, const struct llm_request *request, struct arena *round,
+                     struct call_end *end)
 {
     struct llm_call *call;
     int rc = call_start(t, request, &call);
@@ -332,7 +335,8 @@ static int turn_call(struct turn *t, struct arena *round, struct call_end *end)
     *end = (struct call_end){0};
     rc = call_once(t, &request, round, end);
     if (rc == 0 && end->failed && end->failure == LLM_FAIL_WORKER && !end->saw_events) {
-        *end = (struct call_end){0}; /* the worker died before the model had said anything: another one is asked */
+        *end = (struct call_end){
+            0}; /* the worker died before the model had said anything: another one is asked */
         rc = call_once(t, &request, round, end);
     }
     if (rc == -ECANCELED)
@@ -375,7 +379,8 @@ static void write_call(struct arena *a, struct json_writer *w, const struct json
     json_object_begin(w);
     json_field_str(w, STR("name"), name);
     json_field_str(w, STR("arguments"),
-                   str_trim(arguments).n == 0 || !arguments_are_json(a, arguments, &reason) ? STR("{}") : arguments);
+                   str_trim(arguments).n == 0 || !arguments_are_json(a, arguments, &reason) ? STR("{}")
+                                                                                            : arguments);
     json_object_end(w);
     json_field_str(w, STR("description"), arena_strf(a, "Running " STR_FMT, STR_ARG(name)));
     json_object_end(w);
@@ -481,8 +486,10 @@ static int turn_store_result(struct req *r, struct turn *t, const struct json *c
 static int turn_refuse_calls(struct req *r, struct turn *t, const struct json *calls)
 {
     json_each (call, calls) {
-        if (turn_store_result(r, t, call,
-                              STR("{\"error\":\"Tool iteration limit reached\",\"message\":\"This call was not run.\"}")) < 0)
+        if (turn_store_result(
+                r, t, call,
+                STR("{\"error\":\"Tool iteration limit reached\",\"message\":\"This call was not run.\"}")) <
+            0)
             return -1;
     }
     turn_fail(t, 200, "Tool iteration limit (%d) reached. Send another message to go on.", t->round);
@@ -534,7 +541,8 @@ static bool turn_must_repair(struct req *r, struct turn *t)
     if (str_is_none(schema) || prompt_output_check(&r->arena, schema, buf_str(&t->text), &reason) == 0)
         return false;
     if (t->was_repaired) {
-        log_warn("turn", "chat %s: the answer does not fit the output schema: " STR_FMT, t->chat_id, STR_ARG(reason));
+        log_warn("turn", "chat %s: the answer does not fit the output schema: " STR_FMT, t->chat_id,
+                 STR_ARG(reason));
         return false;
     }
     t->was_repaired = true;
@@ -545,8 +553,10 @@ static bool turn_must_repair(struct req *r, struct turn *t)
     row->content = answer;
     row = turn_row_add(r, t);
     row->role = STR("user");
-    row->content = arena_strf(&r->arena, "Your answer does not fit the JSON Schema: " STR_FMT
-                              ". Answer again, only with JSON that is valid for it.", STR_ARG(reason));
+    row->content = arena_strf(&r->arena,
+                              "Your answer does not fit the JSON Schema: " STR_FMT
+                              ". Answer again, only with JSON that is valid for it.",
+                              STR_ARG(reason));
     return true;
 }
 
@@ -561,12 +571,15 @@ static void turn_answer(struct turn *t)
 static int turn_check_context(struct turn *t)
 {
     if (record_is_null(&t->context, "provider_id"))
-        turn_fail(t, 400, "No LLM provider is configured: create one and mark it as default, or set the agent's provider");
+        turn_fail(
+            t, 400,
+            "No LLM provider is configured: create one and mark it as default, or set the agent's provider");
     else if (!record_bool(&t->context, "provider_is_active"))
         turn_fail(t, 400, "The LLM provider '" STR_FMT "' of this agent is inactive",
                   STR_ARG(record_str(&t->context, "provider_name")));
     else if (turn_model(t).n == 0)
-        turn_fail(t, 400, "No model is set: give the agent a model or the provider '" STR_FMT "' a default_model",
+        turn_fail(t, 400,
+                  "No model is set: give the agent a model or the provider '" STR_FMT "' a default_model",
                   STR_ARG(record_str(&t->context, "provider_name")));
     return t->kind == TURN_FAILED ? -1 : 0;
 }
@@ -579,7 +592,8 @@ void turn_rounds(struct req *r, struct turn *t)
         return;
     if (prompt_is_template(record_str(&t->context, "system_prompt")))
         log_warn("turn", "agent " STR_FMT "/" STR_FMT ": templates in prompts are sent as they are",
-                 STR_ARG(record_str(&t->context, "agent_namespace")), STR_ARG(record_str(&t->context, "agent_name")));
+                 STR_ARG(record_str(&t->context, "agent_namespace")),
+                 STR_ARG(record_str(&t->context, "agent_name")));
     if (turn_load_history(r, t) < 0) {
         if (!turn_is_stopped(t))
             turn_fail(t, 503, "The conversation could not be read");

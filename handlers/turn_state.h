@@ -18,15 +18,15 @@ struct turns {
     struct server *server;
     struct table by_chat;
     struct list list;
-    unsigned starting;     /* wait for their chat's lock */
+    unsigned starting;          /* wait for their chat's lock */
     char node[CHILD_NODE_SIZE]; /* of this reactor, the same for its successors */
     int64_t generation;
     int64_t leased_until_ms; /* on the loop's clock */
     bool is_renewing;
-    ev_timer lease;        /* runs while turns run */
-    ev_timer grace;        /* of draining */
+    ev_timer lease; /* runs while turns run */
+    ev_timer grace; /* of draining */
     ev_timer heartbeat;
-    double started_at;     /* seconds since 1970 */
+    double started_at; /* seconds since 1970 */
 };
 
 struct turn {
@@ -36,7 +36,7 @@ struct turn {
     struct arena arena;
     struct req *r; /* its own background request */
     struct channel *channel;
-    struct list waiters;   /* requests that want its start or its end */
+    struct list waiters;    /* requests that want its start or its end */
     struct list successors; /* turns that wait for this chat's lock */
     char chat_id[37], channel_id[37];
     struct str user_id, api_key_id;
@@ -53,21 +53,22 @@ struct turn {
     /* The conversation, oldest first, grown by the rounds. */
     struct history_row *rows;
     size_t rows_count, rows_capacity;
-    int round; /* tool rounds that were run */
+    int round;         /* tool rounds that were run */
     bool was_repaired; /* the answer did not fit the output schema once */
 
     /* What the end stores and says. */
-    struct buf text;    /* of this round, sent to clients and not stored yet */
+    struct buf text; /* of this round, sent to clients and not stored yet */
     struct str content_final;
     enum turn_end_kind kind;
     int status;
     struct str error;
-    struct buf usage;   /* JSON objects for the ledger, separated by commas */
+    struct buf usage; /* JSON objects for the ledger, separated by commas */
     bool has_usage;
     int64_t prompt_tokens, completion_tokens, total_tokens;
 };
 
-/* turn_run.c: everything between the stored user message and the end. Leaves kind, status, error, content_final, text. */
+/* turn_run.c: everything between the stored user message and the end. Leaves kind, status, error,
+ * content_final, text. */
 void turn_rounds(struct req *r, struct turn *t);
 
 /* How a turn fails: said to the clients and stored as its last message. */
@@ -79,10 +80,12 @@ static inline bool turn_is_stopped(const struct turn *t)
 }
 
 /* turn_owner.c */
-/* Waits until the lease of this node is good for longer than a statement takes. 0 or negative without an answer set. */
+/* Waits until the lease of this node is good for longer than a statement takes. 0 or negative without an
+ * answer set. */
 MUST_USE int turn_lease_await(struct req *r, struct turns *all);
 void turn_lease_start(struct turns *all);
-/* Ends the turn that holds the chat when its reactor is dead. 1 it was ended, 0 its reactor lives (or it has ended), negative. */
+/* Ends the turn that holds the chat when its reactor is dead. 1 it was ended, 0 its reactor lives (or it has
+ * ended), negative. */
 MUST_USE int turn_end_dead_await(struct req *r, struct turns *all, struct str chat_id);
 
 /* turn_job.c */

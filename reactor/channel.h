@@ -18,11 +18,11 @@
 #include "stream.h"
 
 enum {
-    CHANNEL_MEMORY_MAX = 1 << 20,   /* of events kept per channel while Redis has them too */
-    CHANNEL_UNSAVED_MAX = 8 << 20,  /* the same when Redis has not */
+    CHANNEL_MEMORY_MAX = 1 << 20,  /* of events kept per channel while Redis has them too */
+    CHANNEL_UNSAVED_MAX = 8 << 20, /* the same when Redis has not */
     CHANNEL_LINGER_MS = 30000,
-    CHANNEL_PING_MS = 15000,        /* of silence, then clients get a ping */
-    CHANNEL_TTL_S = 3600,           /* of the Redis stream, from its last event */
+    CHANNEL_PING_MS = 15000, /* of silence, then clients get a ping */
+    CHANNEL_TTL_S = 3600,    /* of the Redis stream, from its last event */
     CHANNEL_TTL_KEEP_ALIVE_S = 86400
 };
 
@@ -47,7 +47,8 @@ struct channels;
 
 struct channels *channels_new(struct server *s);
 void channels_free(struct channels *all);
-/* SIGTERM: clients that follow channels of other nodes are sent away and come back, by their last event id. */
+/* SIGTERM: clients that follow channels of other nodes are sent away and come back, by their last event id.
+ */
 void channels_drain(struct channels *all);
 
 struct channel_options {
