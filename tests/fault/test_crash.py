@@ -410,3 +410,30 @@ def test_survivor_ends_the_turns_of_a_dead_node(crash, new_sinas):
     assert ann.post(f"/chats/{chat['id']}/messages", {"content": script(deltas=["on"])}).json()["content"] == "on"
     contents = [m["content"] for m in ann.get(f"/chats/{chat['id']}").json()["messages"] if m["role"] == "assistant"]
     assert contents[0] == "seen" and contents[-1] == "on"
+
+
+def test_two_reactors_of_one_server(new_sinas, vendor):
+    """HTTP_WORKERS=2: whichever of them a connection meets, streams are resumed and a chat has one turn at a time."""
+    fresh = new_sinas(HTTP_WORKERS=2)
+    chatting = Chatting(fresh, vendor, fresh.client(fresh.new_key("sinas.*:all")))
+    agent = chatting.agent("two")
+    for number in range(20):
+        chat = chatting.chat(agent, keep_alive=True)
+        stream = chatting.stream(chat, script(deltas=DELTAS, pace=0.01))
+        channel, events = stream.headers["X-Stream-Channel"], []
+        for event in stream:
+            events.append(event)
+            if len(events) == number + 1:
+                break
+        stream.close()
+        again = []
+        second = threading.Thread(target=lambda: again.append(chatting.say(chat, script(deltas=["second"]))))
+        second.start()
+        events += list(chatting.resume(chat, channel, headers={"Last-Event-ID": events[-1].id}))
+        second.join()
+        assert text_of(events) == "".join(DELTAS) and events[-1].event == "done"
+        ids = [id_of(e) for e in events if e.id]
+        assert ids == sorted(set(ids))
+        assert again[0].status == 200 and again[0].json()["content"] == "second"
+        assert [m["role"] for m in chatting.get(chat)["messages"]] == ["user", "assistant"] * 2
+    assert len([title for title in fresh.children() if title.startswith("reactor")]) == 2
