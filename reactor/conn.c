@@ -334,6 +334,7 @@ static void pool_init(struct conn_pool *pool, struct server *s, const struct con
     buf_init(&pool->log);
     loop_hook_init(&pool->turn_end, on_turn_end);
     ev_timer_init(&pool->sweep, on_sweep, 0, (double)CONN_SWEEP_MS / 1000);
+    trim_init(&pool->trim, &s->loop);
     sources_init(&pool->sources);
     pool->probe = stream_text_new(STR(":\r\n\r\n"));
 }
@@ -375,6 +376,7 @@ void conn_pool_free(struct conn_pool *pool)
     on_turn_end(&pool->turn_end);
     loop_hook_cancel(&pool->turn_end);
     ev_timer_stop(ev, &pool->sweep);
+    trim_fini(&pool->trim);
     ev_io_stop(ev, &pool->hangups);
     if (pool->reserve_fd >= 0)
         (void)close(pool->reserve_fd);

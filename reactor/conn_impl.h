@@ -19,6 +19,7 @@
 #define REACTOR_CONN_IMPL_H
 
 #include "conn.h"
+#include "core/trim.h"
 #include "cors.h"
 #include "source.h"
 #include "stream.h"
@@ -84,6 +85,7 @@ struct conn_pool {
     struct list dirty;
     struct loop_hook turn_end;
     ev_timer sweep;
+    struct trim trim;
     struct sources sources;
     struct addr_nets trusted;
     struct cors cors;

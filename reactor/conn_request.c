@@ -18,6 +18,7 @@ static struct req *request_new(struct conn *c)
     r->body_bytes_max = c->pool->options.body_bytes_max;
     c->req = r;
     c->pool->stats.requests++;
+    trim_later(&c->pool->trim);
     return r;
 }
 
