@@ -103,7 +103,7 @@ def syscalls(bed, operation, count):
         if len(words) >= 5 and words[3].isdigit() and words[-1] != "total":
             calls[words[-1]] = int(words[3]) / count
     most = sorted(calls.items(), key=lambda item: -item[1])[:6]
-    return sum(calls.values()), ", ".join(f"{name} {n:.1f}" for name, n in most if n >= 0.1)
+    return sum(calls.values()), ", ".join(f"{name} {n:.1f}" for name, n in most if n >= 0.01)
 
 
 def round_trips(bed, operation):

@@ -199,27 +199,28 @@ struct call_end {
     bool saw_events;
 };
 
-/* The next event of the call. 0 to go on, 1 at its end, negative when the turn is stopped or out of time. */
-static int relay_event(struct turn *t, struct llm_call *call, struct arena *round, struct call_end *end)
+/*
+ * The next event of the call. 0 to go on, 1 at its end, negative when the turn is stopped or out of time.
+ * What is made of it lives in an arena that is cleared for the next one; *round lives on.
+ */
+static int relay_event(struct turn *t, struct llm_call *call, struct arena *a, struct arena *round,
+                       struct call_end *end)
 {
     struct llm_event e;
-    struct arena a;
-    int rc;
+    int rc = llm_next_await(call, a, &e);
 
-    arena_init(&a);
-    rc = llm_next_await(call, &a, &e);
     if (rc == 0) {
         switch (e.type) {
         case LLM_DELTA:
-            e.text = content_storable(&a, e.text);
+            e.text = content_storable(a, e.text);
             buf_add(&t->text, e.text);
-            event_message(t, &a, e.text, STR_NONE, STR_NONE);
+            event_message(t, a, e.text, STR_NONE, STR_NONE);
             break;
         case LLM_TOOL_DELTA:
-            event_message(t, &a, STR_NONE, arena_strf(&a, "[" STR_FMT "]", STR_ARG(e.tool_json)), STR_NONE);
+            event_message(t, a, STR_NONE, arena_strf(a, "[" STR_FMT "]", STR_ARG(e.tool_json)), STR_NONE);
             break;
         case LLM_END:
-            event_message(t, &a, STR_NONE, STR_NONE, e.finish_reason);
+            event_message(t, a, STR_NONE, STR_NONE, e.finish_reason);
             end->tool_calls = arena_str(round, e.tool_calls);
             end->has_usage = e.has_usage;
             end->prompt_tokens = e.prompt_tokens;
@@ -230,7 +231,7 @@ static int relay_event(struct turn *t, struct llm_call *call, struct arena *roun
         case LLM_FAILED:
             end->failed = true;
             end->failure = e.failure;
-            end->message = arena_str(round, content_storable(&a, str_utf8_head(e.message, CAUSE_BYTES_MAX)));
+            end->message = arena_str(round, content_storable(a, str_utf8_head(e.message, CAUSE_BYTES_MAX)));
             rc = 1;
             break;
         }
@@ -238,7 +239,7 @@ static int relay_event(struct turn *t, struct llm_call *call, struct arena *roun
         if (rc == 0 && buf_size(&t->text) > ANSWER_BYTES_MAX)
             rc = -EFBIG;
     }
-    arena_fini(&a);
+    arena_clear(a);
     return rc;
 }
 
@@ -262,12 +263,15 @@ static int call_once(struct turn *t, const struct llm_request *request, struct a
                      struct call_end *end)
 {
     struct llm_call *call;
+    struct arena event;
     int rc = call_start(t, request, &call);
 
     if (rc < 0)
         return rc;
-    while ((rc = relay_event(t, call, round, end)) == 0)
+    arena_init(&event);
+    while ((rc = relay_event(t, call, &event, round, end)) == 0)
         continue;
+    arena_fini(&event);
     llm_finish(call);
     return rc < 0 ? rc : 0;
 }

@@ -20,7 +20,7 @@ struct event {
     bool is_terminal;
 };
 
-enum { SWEEP_S = 1, SAVE_AGAIN_MS = 1000 };
+enum { SWEEP_S = 1, EXPIRE_EVERY_MS = 1000, SAVE_AGAIN_MS = 1000 };
 
 /* ---- events ---- */
 
@@ -141,12 +141,20 @@ static void on_ignored(void *arg UNUSED, int rc UNUSED, const struct redis_value
 {
 }
 
+/*
+ * The key lives ttl_s from its last event on. The end is always said; in between, events that follow each other
+ * closely do not say again what has just been said.
+ */
 static void channel_expire(struct channel *ch, struct str key)
 {
+    int64_t now_ms = loop_now_ms(&ch->all->server->loop);
     char seconds[24];
     int n = snprintf(seconds, sizeof(seconds), "%" PRId64, ch->ttl_s);
     struct str argv[] = {STR("EXPIRE"), key, str_of(seconds, (size_t)n)};
 
+    if (!ch->is_ended && now_ms >= ch->expiry_ms && now_ms - ch->expiry_ms < EXPIRE_EVERY_MS)
+        return;
+    ch->expiry_ms = now_ms;
     redis_send(ch->all->server->redis, nelem(argv), argv, on_ignored, NULL);
 }
 
@@ -176,6 +184,7 @@ static void channel_bind(struct channel *ch)
 static void channel_save_again(struct channel *ch, struct str key)
 {
     ch->missed_redis = false;
+    ch->expiry_ms = 0;
     ch->connection = redis_connections(ch->all->server->redis);
     channel_bind(ch);
     list_each (e, &ch->events, struct event, link) {
@@ -196,6 +205,16 @@ static bool channel_can_save(const struct channel *ch)
            (!ch->missed_redis || loop_now_ms(&ch->all->server->loop) >= ch->save_again_ms);
 }
 
+/* New events are the last ones of the list, which may be long. */
+static struct list *channel_first_new(struct channel *ch)
+{
+    struct list *at = &ch->events;
+
+    while (at->prev != &ch->events && list_entry(at->prev, struct event, link)->state == EVENT_NEW)
+        at = at->prev;
+    return at;
+}
+
 /* At the end of a loop turn: what it appended goes out in one batch. */
 static void on_flush(struct loop_hook *h)
 {
@@ -207,9 +226,10 @@ static void on_flush(struct loop_hook *h)
 
     if (saves && (ch->missed_redis || ch->connection != redis_connections(ch->all->server->redis)))
         channel_save_again(ch, key);
-    list_each (e, &ch->events, struct event, link) {
-        if (e->state != EVENT_NEW)
-            continue;
+    for (struct list *at = channel_first_new(ch); at != &ch->events;) {
+        struct event *e = list_entry(at, struct event, link);
+
+        at = at->next; /* a delivered event may be forgotten */
         if (saves) {
             e->state = EVENT_SENT;
             channel_xadd(ch, key, e, on_event_saved, e);

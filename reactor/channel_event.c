@@ -4,9 +4,11 @@
 
 struct str event_id_text(char out[EVENT_ID_TEXT], struct event_id id)
 {
-    int n = snprintf(out, EVENT_ID_TEXT, "%" PRId64 "-%" PRId64, id.ms, id.n);
+    size_t n = str_put_i64(out, id.ms);
 
-    return str_of(out, (size_t)n);
+    out[n++] = '-';
+    n += str_put_i64(out + n, id.n);
+    return str_of(out, n);
 }
 
 int event_id_parse(struct str text, struct event_id *id)
@@ -37,20 +39,11 @@ struct str event_stream_key(struct arena *a, struct str channel_id)
 struct stream_text *event_frame_new(struct event_id id, struct str event, struct str data)
 {
     char id_text[EVENT_ID_TEXT];
-    struct buf b;
-    struct stream_text *frame;
+    const struct str parts[] = {
+        STR("id: "), event_id_text(id_text, id), STR("\r\nevent: "), event, STR("\r\ndata: "), data, STR("\r\n\r\n"),
+    };
 
-    buf_init(&b);
-    buf_add(&b, STR("id: "));
-    buf_add(&b, event_id_text(id_text, id));
-    buf_add(&b, STR("\r\nevent: "));
-    buf_add(&b, event);
-    buf_add(&b, STR("\r\ndata: "));
-    buf_add(&b, data);
-    buf_add(&b, STR("\r\n\r\n"));
-    frame = stream_text_new(buf_str(&b));
-    buf_fini(&b);
-    return frame;
+    return stream_text_join(parts, nelem(parts));
 }
 
 struct stream_text *event_frame_of_entry(struct arena *a, struct event_id id, struct str entry,

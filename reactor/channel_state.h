@@ -27,6 +27,7 @@ struct channel {
     int64_t ttl_s;
     int64_t active_ms; /* last event, or last ping */
     int64_t ended_ms;
+    int64_t expiry_ms; /* when Redis was last told how long to keep the events; 0 never */
     void (*on_unwatched)(void *arg);
     void *arg;
     bool is_ended;

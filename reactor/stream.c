@@ -6,21 +6,41 @@ static const struct str last_chunk = STR_INIT("0\r\n\r\n");
 
 /* ---- shared texts ---- */
 
-struct stream_text *stream_text_new(struct str bytes)
+static struct stream_text *text_alloc(size_t n)
 {
     static const char digits[] = "0123456789abcdef";
-    struct stream_text *t = mem_alloc(sizeof(*t) + bytes.n + 2);
+    struct stream_text *t = mem_alloc(sizeof(*t) + n + 2);
     size_t at = STREAM_CHUNK_HEAD;
 
-    assert(bytes.n != 0 && bytes.n <= UINT32_MAX);
-    *t = (struct stream_text){.holds = 1, .n = (uint32_t)bytes.n};
+    assert(n != 0 && n <= UINT32_MAX);
+    *t = (struct stream_text){.holds = 1, .n = (uint32_t)n};
     t->chunk_head[--at] = '\n';
     t->chunk_head[--at] = '\r';
-    for (size_t n = bytes.n; n != 0; n >>= 4)
-        t->chunk_head[--at] = digits[n & 15];
-    memcpy(t->bytes, bytes.p, bytes.n);
-    memcpy(t->bytes + bytes.n, "\r\n", 2);
+    for (size_t left = n; left != 0; left >>= 4)
+        t->chunk_head[--at] = digits[left & 15];
+    memcpy(t->bytes + n, "\r\n", 2);
     return t;
+}
+
+struct stream_text *stream_text_join(const struct str *parts, size_t count)
+{
+    struct stream_text *t;
+    size_t n = 0, at = 0;
+
+    for (size_t i = 0; i < count; i++)
+        n += parts[i].n;
+    t = text_alloc(n);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].n != 0)
+            memcpy(t->bytes + at, parts[i].p, parts[i].n);
+        at += parts[i].n;
+    }
+    return t;
+}
+
+struct stream_text *stream_text_new(struct str bytes)
+{
+    return stream_text_join(&bytes, 1);
 }
 
 void stream_text_drop(struct stream_text *t)

@@ -18,6 +18,7 @@ struct stream_text {
     char bytes[];                       /* n of them, and the chunk's CRLF */
 };
 struct stream_text *stream_text_new(struct str bytes); /* held once, by the caller; bytes must not be empty */
+struct stream_text *stream_text_join(const struct str *parts, size_t count); /* the same of several */
 static inline struct stream_text *stream_text_hold(struct stream_text *t)
 {
     t->holds++;

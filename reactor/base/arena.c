@@ -42,7 +42,7 @@ void arena_init(struct arena *a)
     *a = (struct arena){0};
 }
 
-void arena_fini(struct arena *a)
+static void arena_run_deferred(struct arena *a)
 {
     while (a->deferred != NULL) {
         struct arena_deferred *d = a->deferred;
@@ -50,12 +50,34 @@ void arena_fini(struct arena *a)
         a->deferred = d->older;
         d->free_it(d->thing);
     }
-    while (a->blocks != NULL) {
-        struct arena_block *block = a->blocks;
+}
 
-        a->blocks = block->older;
-        UNPOISON(block->data, block->size);
-        free(block);
+/* The newest block goes. */
+static void arena_free_block(struct arena *a)
+{
+    struct arena_block *block = a->blocks;
+
+    a->blocks = block->older;
+    UNPOISON(block->data, block->size);
+    free(block);
+}
+
+void arena_fini(struct arena *a)
+{
+    arena_run_deferred(a);
+    while (a->blocks != NULL)
+        arena_free_block(a);
+    a->bytes = 0;
+}
+
+void arena_clear(struct arena *a)
+{
+    arena_run_deferred(a);
+    while (a->blocks != NULL && (a->blocks->older != NULL || a->blocks->size > ARENA_BLOCK_MAX))
+        arena_free_block(a);
+    if (a->blocks != NULL) {
+        a->blocks->used = 0;
+        POISON(a->blocks->data, a->blocks->size);
     }
     a->bytes = 0;
 }

@@ -21,6 +21,9 @@ void arena_init(struct arena *a);
 /* Runs the deferred functions, newest first, then frees everything. May be used again afterwards. */
 void arena_fini(struct arena *a);
 
+/* The same, but keeps the first block: for work that is done again and again. */
+void arena_clear(struct arena *a);
+
 /* Memory aligned for any type. Never fails (see mem_alloc). */
 void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));
 void *arena_zalloc(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));

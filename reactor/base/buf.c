@@ -78,15 +78,5 @@ void buf_addf(struct buf *b, const char *format, ...)
 
 void buf_add_i64(struct buf *b, int64_t value)
 {
-    char digits[24];
-    size_t at = sizeof(digits);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    if (value < 0)
-        digits[--at] = '-';
-    buf_add(b, str_of(digits + at, sizeof(digits) - at));
+    buf_commit(b, str_put_i64(buf_reserve(b, STR_I64_MAX), value));
 }

@@ -45,32 +45,48 @@ struct str fernet_key_new(struct arena *a)
     return text;
 }
 
-/* Both directions use the processor's AES instructions where it has them, else constant-time code. */
+/*
+ * Both directions use the processor's AES instructions where it has them, else constant-time code. Asking the
+ * processor leads out of a virtual machine, which takes longer than all the rest: it is asked once.
+ */
+static struct {
+    const br_block_cbcenc_class *encrypt;
+    const br_block_cbcdec_class *decrypt;
+} aes;
+
+static void aes_choose(void)
+{
+    if (aes.encrypt != NULL)
+        return;
+    aes.encrypt = br_aes_x86ni_cbcenc_get_vtable();
+    aes.decrypt = br_aes_x86ni_cbcdec_get_vtable();
+    if (aes.encrypt == NULL || aes.decrypt == NULL) {
+        aes.encrypt = &br_aes_ct64_cbcenc_vtable;
+        aes.decrypt = &br_aes_ct64_cbcdec_vtable;
+    }
+}
+
 static void aes_cbc_encrypt(const unsigned char key[16], const unsigned char iv[16], void *data, size_t n)
 {
-    const br_block_cbcenc_class *aes = br_aes_x86ni_cbcenc_get_vtable();
     br_aes_gen_cbcenc_keys keys;
     unsigned char chain[FERNET_IV_SIZE];
 
-    if (aes == NULL)
-        aes = &br_aes_ct64_cbcenc_vtable;
+    aes_choose();
     memcpy(chain, iv, sizeof(chain));
-    aes->init(&keys.vtable, key, 16);
-    aes->run(&keys.vtable, chain, data, n);
+    aes.encrypt->init(&keys.vtable, key, 16);
+    aes.encrypt->run(&keys.vtable, chain, data, n);
     sodium_memzero(&keys, sizeof(keys));
 }
 
 static void aes_cbc_decrypt(const unsigned char key[16], const unsigned char iv[16], void *data, size_t n)
 {
-    const br_block_cbcdec_class *aes = br_aes_x86ni_cbcdec_get_vtable();
     br_aes_gen_cbcdec_keys keys;
     unsigned char chain[FERNET_IV_SIZE];
 
-    if (aes == NULL)
-        aes = &br_aes_ct64_cbcdec_vtable;
+    aes_choose();
     memcpy(chain, iv, sizeof(chain));
-    aes->init(&keys.vtable, key, 16);
-    aes->run(&keys.vtable, chain, data, n);
+    aes.decrypt->init(&keys.vtable, key, 16);
+    aes.decrypt->run(&keys.vtable, chain, data, n);
     sodium_memzero(&keys, sizeof(keys));
 }
 

@@ -184,3 +184,19 @@ bool str_eq_secret(struct str a, struct str b)
         difference |= (unsigned char)a.p[i] ^ (unsigned char)b.p[i];
     return difference == 0;
 }
+
+size_t str_put_i64(char *out, int64_t value)
+{
+    char digits[STR_I64_MAX];
+    size_t at = sizeof(digits);
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (value < 0)
+        digits[--at] = '-';
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}

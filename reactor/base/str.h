@@ -85,6 +85,10 @@ struct str str_cut(struct str *rest, char separator);
 /* The whole slice as a decimal number, optional '-', no blanks, no '+'. 0 or -EINVAL, -ERANGE. */
 MUST_USE int str_to_i64(struct str s, int64_t *value);
 
+/* The digits of a number at out, without a NUL; their number. */
+enum { STR_I64_MAX = 20 };
+size_t str_put_i64(char *out, int64_t value);
+
 /* Whether the bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool str_is_utf8(struct str s);
 

@@ -2,8 +2,6 @@
 
 #include "base/log.h"
 
-enum { ARGS_MAX = 64 };
-
 static const char unwatched[] = "its socket cannot be watched";
 
 static const unsigned link_next[LINK_STATES] = {
@@ -34,7 +32,8 @@ static void no_read(void *arg)
     ev_io_stop(link->loop->ev, &link->readable);
 }
 
-/* A command was added: it waits for the end of the turn. What the socket did not take then waits for the socket. */
+/* A command was added: it waits for the end of the turn. What the socket did not take then waits for the
+ * socket. */
 static void want_write(void *arg)
 {
     struct redis_link *link = arg;
@@ -96,7 +95,8 @@ static void retry_later(struct redis_link *link)
         return;
     ev_timer_set(&link->retry, (double)link->backoff_ms / 1000, 0);
     ev_timer_start(link->loop->ev, &link->retry);
-    link->backoff_ms = link->backoff_ms * 2 < REDIS_BACKOFF_MAX_MS ? link->backoff_ms * 2 : REDIS_BACKOFF_MAX_MS;
+    link->backoff_ms =
+        link->backoff_ms * 2 < REDIS_BACKOFF_MAX_MS ? link->backoff_ms * 2 : REDIS_BACKOFF_MAX_MS;
 }
 
 static void on_retry(struct ev_loop *ev UNUSED, ev_timer *w, int revents UNUSED)
@@ -120,8 +120,7 @@ static void link_gone(struct redis_link *link, const char *text)
     ev_io_stop(link->loop->ev, &link->writable);
     ev_timer_stop(link->loop->ev, &link->watchdog);
     if (!link->is_stopped && (was_up || !link->has_failed))
-        log_warn("redis", "%s: not connected: %s", link->name,
-                 link->trouble != NULL ? link->trouble : text);
+        log_warn("redis", "%s: not connected: %s", link->name, link->trouble != NULL ? link->trouble : text);
     link->trouble = NULL;
     link->has_failed = true;
     link->on_down(link);
@@ -173,31 +172,32 @@ void redis_link_answered(struct redis_link *link)
     link->progress_at = ev_now(link->loop->ev);
 }
 
-bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, redisCallbackFn *done, void *arg)
+/* In the protocol's form; hiredis would make a copy of its own, with printf. */
+static struct str command_write(struct buf *out, int argc, const struct str *argv)
 {
-    const char *few_texts[ARGS_MAX];
-    size_t few_sizes[ARGS_MAX];
-    const char **texts = few_texts;
-    size_t *sizes = few_sizes;
-    int rc;
+    buf_consume(out, buf_size(out));
+    buf_add_byte(out, '*');
+    buf_add_i64(out, argc);
+    for (int i = 0; i < argc; i++) {
+        buf_add(out, STR("\r\n$"));
+        buf_add_i64(out, (int64_t)argv[i].n);
+        buf_add(out, STR("\r\n"));
+        buf_add(out, argv[i]);
+    }
+    buf_add(out, STR("\r\n"));
+    return buf_str(out);
+}
+
+bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, redisCallbackFn *done,
+                     void *arg)
+{
+    struct str command;
 
     assert(argc > 0);
     if (link->context == NULL || link->outstanding >= REDIS_OUTSTANDING_MAX)
         return false;
-    if (argc > ARGS_MAX) {
-        texts = mem_alloc((size_t)argc * sizeof(*texts));
-        sizes = mem_alloc((size_t)argc * sizeof(*sizes));
-    }
-    for (int i = 0; i < argc; i++) {
-        texts[i] = argv[i].p != NULL ? argv[i].p : "";
-        sizes[i] = argv[i].n;
-    }
-    rc = redisAsyncCommandArgv(link->context, done, arg, argc, texts, sizes);
-    if (argc > ARGS_MAX) {
-        free(texts);
-        free(sizes);
-    }
-    if (rc != REDIS_OK)
+    command = command_write(&link->command, argc, argv);
+    if (redisAsyncFormattedCommand(link->context, done, arg, command.p, command.n) != REDIS_OK)
         return false;
     if (link->outstanding++ == 0) {
         link->progress_at = ev_now(link->loop->ev);
@@ -267,7 +267,8 @@ static void handshake(struct redis_link *link)
 
 static void on_connect(const redisAsyncContext *context UNUSED, int status UNUSED)
 {
-    /* A failure comes by way of on_cleanup(); hiredis watches for the connection only if somebody wants to know. */
+    /* A failure comes by way of on_cleanup(); hiredis watches for the connection only if somebody wants to
+     * know. */
 }
 
 /* To a numeric address, or a socket's path. */
@@ -331,6 +332,7 @@ void redis_link_init(struct redis_link *link, struct loop *l, const char *name,
     link->backoff_ms = REDIS_BACKOFF_FIRST_MS;
     link->silence_ms = REDIS_SILENCE_MS;
     loop_hook_init(&link->flush, on_flush);
+    buf_init(&link->command);
     ev_init(&link->readable, on_readable);
     ev_init(&link->writable, on_writable);
     ev_init(&link->watchdog, on_watchdog);
@@ -350,4 +352,5 @@ void redis_link_stop(struct redis_link *link)
     link->is_stopped = true;
     ev_timer_stop(link->loop->ev, &link->retry);
     redis_link_break(link, "closed");
+    buf_fini(&link->command);
 }

@@ -9,6 +9,7 @@
 #ifndef CORE_REDIS_LINK_H
 #define CORE_REDIS_LINK_H
 
+#include "base/buf.h"
 #include "core/redis.h"
 #include "core/resolve.h"
 
@@ -48,6 +49,7 @@ struct redis_link {
     unsigned attempts;
     ev_io readable, writable;
     struct loop_hook flush;
+    struct buf command; /* that is being written */
     bool is_flushing;
     ev_timer watchdog; /* while connecting or with commands outstanding */
     ev_timer retry;

@@ -117,3 +117,39 @@ TEST(clock_text_has_six_digits_or_none)
     CHECK_STR(clock_text(out, INT64_C(1767323045) * 1000000), STR("2026-01-02T03:04:05Z"));
     CHECK_STR(clock_text(out, INT64_C(1767323045) * 1000000 + 120000), STR("2026-01-02T03:04:05.120000Z"));
 }
+
+TEST(str_put_i64_writes_every_number)
+{
+    static const int64_t numbers[] = {0, 1, -1, 9, 10, -10, 1234567890123, INT64_MAX, INT64_MIN};
+
+    for (size_t i = 0; i < nelem(numbers); i++) {
+        char out[STR_I64_MAX];
+        struct str text = str_of(out, str_put_i64(out, numbers[i]));
+
+        CHECK_STR(text, arena_strf(a, "%" PRId64, numbers[i]));
+    }
+}
+
+static void count_freed(void *count)
+{
+    ++*(int *)count;
+}
+
+TEST(arena_clear_keeps_the_first_block)
+{
+    struct arena again;
+    int freed = 0;
+    char *first;
+
+    arena_init(&again);
+    first = arena_bytes(&again, 10);
+    arena_defer(&again, count_freed, &freed);
+    (void)arena_alloc(&again, 100000);
+    arena_clear(&again);
+    CHECK(freed == 1);
+    CHECK(again.bytes == 0);
+    CHECK(arena_bytes(&again, 10) == first);
+    arena_clear(&again);
+    CHECK(freed == 1);
+    arena_fini(&again);
+}
