@@ -33,6 +33,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+# A run in the background of a script inherits an ignored SIGINT, and would hand it on to servers that shall end by it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def until(condition, seconds=10, what="condition"):
     """Waits for something that another process does. The bound only decides how long a failure takes."""
     end = time.monotonic() + seconds
