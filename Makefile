@@ -58,7 +58,7 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_NAMES := $(FUZZ_SOURCES:tests/fuzz/%.c=%)
 FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/%.o)
-OWN_SOURCES := $(filter-out $(GEN)/%,$(SOURCES)) $(UNIT_SOURCES) $(wildcard tests/fuzz/*.c)
+OWN_SOURCES := $(filter-out $(GEN)/%,$(SOURCES)) $(UNIT_SOURCES) $(wildcard tests/fuzz/*.c tests/fault/*.c)
 
 .PHONY: all bench check-hardening clean coverage docs-assets format fuzz install key replay run test tidy unit
 all: $(BUILD)/sinas

@@ -9,8 +9,8 @@
  * watcher's callback.
  *
  * A descriptor that epoll does not take (out of kernel memory, too many watches) is reported with EV_ERROR,
- * once: libev has stopped its watchers, and starting them again would change nothing. So whoever watches a socket gives it
- * up then.
+ * once: libev has stopped its watchers, and starting them again would change nothing. So whoever watches a
+ * socket gives it up then.
  */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H

@@ -16,7 +16,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { KIND_MALLOC, KIND_READ, KIND_WRITE, KIND_CONNECT, KIND_ACCEPT, KIND_EPOLL_CTL, KIND_SOCKET, KINDS };
+enum kind {
+    KIND_MALLOC,
+    KIND_READ,
+    KIND_WRITE,
+    KIND_CONNECT,
+    KIND_ACCEPT,
+    KIND_EPOLL_CTL,
+    KIND_SOCKET,
+    KINDS
+};
 
 struct control {
     atomic_uint armed; /* a kind plus one; 0: none */
@@ -146,7 +155,8 @@ ssize_t read(int fd, void *to, size_t n)
     return stream_fails(KIND_READ, fd) ? read_failed() : syscall(SYS_read, fd, to, n);
 }
 
-ssize_t recvfrom(int fd, void *restrict to, size_t n, int flags, struct sockaddr *restrict from, socklen_t *restrict size)
+ssize_t recvfrom(int fd, void *restrict to, size_t n, int flags, struct sockaddr *restrict from,
+                 socklen_t *restrict size)
 {
     return stream_fails(KIND_READ, fd) ? read_failed() : syscall(SYS_recvfrom, fd, to, n, flags, from, size);
 }
