@@ -149,3 +149,56 @@ def test_floods(loaded, kind):
     compare(kind, quiet, busy)
     until(lambda: connections_of(loaded) <= descriptors + 4, what="the end of the attack's connections")
     check_bytes(reactor_bytes(loaded) - before, 32 << 20)
+
+
+def refused(wire):
+    answer = wire.answer()
+    return answer is not None and answer.status == 503 and answer.closes and answer.field(b"retry-after") is not None
+
+
+def asks(wire):
+    wire.send(ASK)
+    return wire.answer().status == 200
+
+
+def test_more_than_max_connections(new_sinas):
+    sinas = new_sinas(MAX_CONNECTIONS=16)
+    address = sinas.socket.getsockname()
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(address)) for _ in range(16)]
+        assert all(asks(wire) for wire in wires)
+        for _ in range(300):  # more than are refused one by one
+            with Wire(address) as wire:
+                assert refused(wire)
+        assert all(asks(wire) for wire in wires)
+        wires.pop().socket.close()
+
+        def has_room():
+            with Wire(address) as wire:
+                wire.send(ASK)
+                return wire.answer().status == 200
+        until(has_room, what="room for another")
+
+
+def test_descriptors_run_out(new_sinas):
+    """A limit that is lowered while the server runs: what cannot be accepted is refused or waits; then all is well again."""
+    sinas = new_sinas()
+    address, pid = sinas.socket.getsockname(), sinas.children()["reactor"]
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(Wire(address))
+        assert asks(first)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        most = max(int(path.name) for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()) + 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, before[1]))
+        wires = [stack.enter_context(Wire(address)) for _ in range(64)]
+        for wire in wires:
+            wire.send(ASK)
+        statuses = [wire.answer().status for wire in wires]
+        assert set(statuses) <= {200, 503} and 503 in statuses, statuses
+        assert asks(first)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        for wire in wires:
+            wire.socket.close()
+        with Wire(address) as wire:
+            assert asks(wire)
+    assert sinas.children()["reactor"] == pid
