@@ -1,5 +1,6 @@
 #include "core/redis_link.h"
 
+#include "base/buf.h"
 #include "base/log.h"
 
 static const char unwatched[] = "its socket cannot be watched";
@@ -188,6 +189,20 @@ static struct str command_write(struct buf *out, int argc, const struct str *arg
     return buf_str(out);
 }
 
+/*
+ * hiredis says "done" also when it had no memory for the command or for whom to tell. Every
+ * later answer would then be taken for the command before it.
+ */
+static void check_taken(const struct redis_link *link, redisCallbackFn *done, const void *arg)
+{
+    const redisCallback *last = link->context->replies.tail;
+
+    if (link->context->c.err != REDIS_ERR_OOM && last != NULL && last->fn == done && last->privdata == arg)
+        return;
+    log_error("redis", "%s: out of memory", link->name);
+    abort();
+}
+
 bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, redisCallbackFn *done,
                      void *arg)
 {
@@ -199,6 +214,7 @@ bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, 
     command = command_write(&link->command, argc, argv);
     if (redisAsyncFormattedCommand(link->context, done, arg, command.p, command.n) != REDIS_OK)
         return false;
+    check_taken(link, done, arg);
     if (link->outstanding++ == 0) {
         link->progress_at = ev_now(link->loop->ev);
         if (!ev_is_active(&link->watchdog))
