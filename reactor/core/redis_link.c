@@ -1,6 +1,5 @@
 #include "core/redis_link.h"
 
-#include "base/buf.h"
 #include "base/log.h"
 
 static const char unwatched[] = "its socket cannot be watched";

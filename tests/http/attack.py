@@ -24,7 +24,7 @@ SLOW = {
     "slow-head": (b"GET /health HTTP/1.1\r\nHost: a\r\nA: ", b"a" * 20000),
     "slow-body": (LOGIN + b"Content-Length: 16384\r\n\r\n", b" " * 16384),
     "slow-chunks": (LOGIN + b"Transfer-Encoding: chunked\r\n\r\n", b"1;abc\r\na\r\n" * 1000),
-    "slow-reader": (LONG * 40, b""),
+    "slow-reader": (LONG * 12, b""),
     "slow-reader-of-much": (b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 40, b""),
 }
 
