@@ -50,14 +50,14 @@ static int dispatch_once(struct req *r, bool may_defer)
 }
 
 /*
- * Only where a handler just reads may its caller's grants be confirmed while it runs. What writes
- * waits for a commit anyway, and a stream's headers cannot be taken back.
+ * Only where a handler just reads may its caller's grants be confirmed while it runs, or where it reads
+ * before it does anything that others notice: a read hands out rows only once its caller is confirmed.
  */
 static bool dispatch_may_defer(const struct req *r)
 {
     bool is_safe = r->route->method == HTTP_GET || r->route->method == HTTP_HEAD;
 
-    return is_safe && !(r->route->flags & ROUTE_STREAM);
+    return (r->route->flags & ROUTE_READS_FIRST) || (is_safe && !(r->route->flags & ROUTE_STREAM));
 }
 
 enum { DISPATCH_RUNS_MAX = 3 };

@@ -110,14 +110,14 @@ static int turn_take_row(struct req *r, struct turn *t)
         .api_key_id = t->api_key_id,
         .content = t->content.stored,
         .content_is_parts = t->content.is_parts,
+        .row_limit = conf.max_history_messages,
     };
-    struct rows rows;
     int rc = turn_lease_await(r, t->all);
 
     if (rc < 0)
         return rc;
-    rc = sql_turn_begin_await(r, &rows, &params);
-    return rc < 0 ? rc : rows.count;
+    rc = sql_turn_begin_await(r, &t->history, &params);
+    return rc < 0 ? rc : t->history.count;
 }
 
 /* Takes the chat's lock and stores the user's message. 0, -EBUSY, or negative: whether it was taken is not
@@ -447,6 +447,7 @@ static int turn_await(struct req *r, const struct turn_options *options, struct 
     struct turn_waiter w = {.arena = &r->arena, .result = result};
     int rc;
 
+    assert(r->confirm == NULL); /* a turn is something that others notice */
     if (r->server->is_draining)
         return fail(r, 503, "The server is shutting down");
     if (turns_count(all) >= (unsigned)conf.turns_max) {

@@ -35,11 +35,21 @@ static struct history_row *turn_row_add(struct req *r, struct turn *t)
     return &t->rows[t->rows_count++];
 }
 
+/* Whether the message before the last one is the one before it in the chat too: see turn_begin. */
+static bool history_is_whole(const struct rows *rows)
+{
+    int64_t last = row_i64(rows, rows->count - 1, "seq");
+    int64_t before = rows->count > 1 ? row_i64(rows, rows->count - 2, "seq") : 0;
+
+    return before == last - 1;
+}
+
 static int turn_load_history(struct req *r, struct turn *t)
 {
-    struct rows rows;
+    struct rows rows = t->history;
 
-    if (sql_chat_history_await(r, &rows, str_from(t->chat_id), conf.max_history_messages) < 0)
+    if (!history_is_whole(&rows) &&
+        sql_chat_history_await(r, &rows, str_from(t->chat_id), conf.max_history_messages) < 0)
         return -1;
     for (int i = 0; i < rows.count; i++) {
         struct history_row *row = turn_row_add(r, t);

@@ -50,6 +50,8 @@ struct turn {
     int64_t deadline_ms; /* on clock_mono_ns(), in ms */
     int64_t lock_wait_ms;
 
+    struct rows history; /* the conversation as it was read with the lock */
+
     /* The conversation, oldest first, grown by the rounds. */
     struct history_row *rows;
     size_t rows_count, rows_capacity;

@@ -30,7 +30,8 @@ enum route_flags {
     ROUTE_TAIL = 1 << 5,       /* the last parameter takes all that is left, slashes included */
     ROUTE_STREAM = 1 << 6,     /* answers with SSE: HEAD gets the headers only */
     ROUTE_FRAMEABLE = 1 << 7,  /* no X-Frame-Options (components) */
-    ROUTE_RAW = 1 << 8         /* answers with something else than JSON: for the OpenAPI documents */
+    ROUTE_RAW = 1 << 8,        /* answers with something else than JSON: for the OpenAPI documents */
+    ROUTE_READS_FIRST = 1 << 9 /* whatever it does, its handler's first statement is a read: the caller is confirmed with it */
 };
 
 struct route {

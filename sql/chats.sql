@@ -133,10 +133,12 @@ select c.user_id, c.agent_namespace, c.agent_name, c.keep_alive, c.job_timeout,
         limit 1) p on true
  where c.id = $1 and (c.expires_at is null or c.expires_at > now());
 
--- Takes the chat's lock and stores the user's message: no row when another turn runs.
+-- Takes the chat's lock, stores the user's message and reads the conversation, as chat_history does: no row when
+-- another turn runs. The messages before it are those of the statement's beginning: when a turn ended while the
+-- lock was waited for, its last ones are missing, and the numbers have a gap.
 -- name: turn_begin
 -- params: chat_id uuid, channel_id uuid, node_id uuid, generation int, user_id uuid, api_key_id uuid
--- params: content text, content_is_parts bool
+-- params: content text, content_is_parts bool, row_limit int
 with turn as (
     insert into turns (chat_id, channel_id, node_id, generation, user_id, api_key_id)
     values ($1, $2, $3, $4, $5, $6)
@@ -150,10 +152,24 @@ with turn as (
     update chats set last_seq = last_seq + 1, active_channel_id = $2, updated_at = now(), last_message_at = now()
       from turn where chats.id = turn.chat_id
     returning chats.id, last_seq
+), stored as (
+    insert into messages (chat_id, seq, role, content, content_is_parts, created_at)
+    select id, last_seq, 'user', $7, $8, now() from chat
+    returning *
+), newest as (
+    select * from messages where chat_id = $1 order by seq desc limit $9 - 1
+), first as (
+    select seq, role from newest order by seq limit 1
+), caller as (
+    select m.* from messages m, first
+     where first.role = 'tool' and m.chat_id = $1 and m.seq < first.seq and m.role = 'assistant'
+       and m.tool_calls is not null
+     order by m.seq desc limit 1
 )
-insert into messages (chat_id, seq, role, content, content_is_parts, created_at)
-select id, last_seq, 'user', $7, $8, now() from chat
-returning id, seq;
+select seq, role, content, content_is_parts, tool_calls::text as tool_calls, tool_call_id, name
+  from (select * from newest union all select * from caller union all select * from stored) m
+ where exists (select from stored)
+ order by seq;
 
 -- The last messages, oldest first; where they start with results, the message that called them too (§8.4).
 -- name: chat_history

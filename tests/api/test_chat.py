@@ -1,6 +1,7 @@
 """Chats and messages: spec 20 §3, §7-9, §15.4, §26."""
 
 import json
+import subprocess
 import threading
 import time
 import uuid
@@ -582,3 +583,29 @@ def test_deleting_stops_what_runs(chatting, agent, vendor):
     assert [e.event for e in rest] == ["error"]
     contents = [m["content"] for m in chatting.get(chat)["messages"]]
     assert contents[1:] == ["part"]
+
+
+def test_a_turn_that_waited_for_the_lock_knows_what_was_said_meanwhile(chatting, agent, sinas):
+    """Another node ends its turn while ours waits for the row: our statement began before that end."""
+    chat = chatting.chat(agent)
+    chatting.say(chat, "first")
+    other = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", sinas.database_url], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    other.stdin.write(f"""begin;
+        update turns set ended_at = now() where chat_id = '{chat["id"]}';
+        update chats set last_seq = last_seq + 1 where id = '{chat["id"]}';
+        insert into messages (chat_id, seq, role, content, content_is_parts)
+        select id, last_seq, 'assistant', 'from elsewhere', false from chats where id = '{chat["id"]}';
+        select 'done';\n""")
+    other.stdin.flush()
+    assert other.stdout.readline() == "done\n"
+    answers = []
+    sender = threading.Thread(target=lambda: answers.append(chatting.say(chat, "second")))
+    sender.start()
+    until(lambda: sinas.psql("select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%into turns%'"
+                             " and datname = current_database()"), what="a turn that waits for the lock")
+    other.communicate("commit;\n")
+    sender.join()
+    assert answers[0].status == 200, answers
+    asked = chatting.vendor.requests()[-1]["body"]["messages"]
+    assert [m["content"] for m in asked[-2:]] == ["from elsewhere", "second"]
