@@ -174,6 +174,7 @@ class Bed:
     def __init__(self):
         self.servers = Servers()
         self.directory = pathlib.Path(self.servers.directory)
+        self.tune_postgres()
         self.vendor = Vendor()
         self.nginx = Nginx(self.directory, self.vendor.port)
         self.sinas = Sinas(self.servers, ACCESS_TOKEN_EXPIRE_MINUTES=600).start()
@@ -189,6 +190,13 @@ class Bed:
     def close(self):
         for thing in (self.sinas, self.nginx, self.vendor, self.servers):
             thing.close()
+
+    def tune_postgres(self):
+        """As in production: the tests' own settings are for small databases."""
+        with open(self.directory / "pg" / "postgresql.conf", "a") as config:
+            config.write("shared_buffers = 256MB\nmax_wal_size = 4GB\nfsync = on\nsynchronous_commit = on\n")
+        self.servers.control("postgres-stop")
+        self.servers.control("postgres-start")
 
     # ---- processes ----
 
@@ -349,6 +357,8 @@ class Bed:
             insert into messages (chat_id, seq, role, content, content_is_parts)
             select c.id, s, case when s % 2 = 1 then 'user' else 'assistant' end, 'A message of medium length, number ' || s, false
               from chats c, generate_series(1, {HISTORY}) s;
+            insert into turns (chat_id, channel_id, node_id, generation, user_id, ended_at)
+            select id, gen_random_uuid(), gen_random_uuid(), 1, user_id, now() from chats;
             analyze""")
 
     def chat_ids(self, kind, count=CHATS):

@@ -510,6 +510,12 @@ static char *url_host(const char *url)
     return NULL;
 }
 
+/*
+ * What writes finds its rows by keys. A statement that is prepared while a table is still empty is planned to read
+ * all of it, and that plan is kept while the table grows: until the next analyze, which takes its time.
+ */
+#define WRITE_PLANS " -c enable_seqscan=off"
+
 static char *lane_options(const struct pg *db, enum sql_lane kind, int64_t timeout_ms)
 {
     struct buf text;
@@ -521,7 +527,7 @@ static char *lane_options(const struct pg *db, enum sql_lane kind, int64_t timeo
     if (kind == SQL_READ)
         buf_addf(&text, " -c default_transaction_read_only=on");
     else
-        buf_addf(&text, " -c idle_in_transaction_session_timeout=%d", PG_TX_IDLE_MS);
+        buf_addf(&text, " -c idle_in_transaction_session_timeout=%d" WRITE_PLANS, PG_TX_IDLE_MS);
     buf_add_byte(&text, '\0');
     options = mem_strdup(buf_str(&text).p);
     buf_fini(&text);
