@@ -11,7 +11,7 @@
 
 enum {
     TRIM_AFTER_MS = 2000,
-    TRIM_BYTES = 8 << 20,  /* free memory worth the work */
+    TRIM_BYTES = 8 << 20,  /* more than there were are worth the work */
     TRIM_SWITCHES = 20000, /* of tasks meanwhile: the process is busy and needs it again */
 };
 
@@ -19,6 +19,7 @@ struct trim {
     struct loop *loop;
     ev_timer timer;
     uint64_t switches; /* of the loop's, when the timer was started */
+    size_t resident;   /* bytes of the process after the last time, or the least since */
 };
 
 void trim_init(struct trim *t, struct loop *l);
