@@ -259,8 +259,10 @@ def allocations(bed):
 
 
 def idle_clients(bed):
-    """10 000 subscribers of a stream that says nothing."""
+    """10 000 subscribers of a stream that says nothing, of a server that has done nothing else."""
     count = 10000
+    bed.sinas.stop()
+    bed.sinas.start()
     with bed.turn("wait") as (chat, channel):
         url = f"{bed.sinas.url}/chats/{chat}/stream/{channel}"
         start_load(url, "-i", "-c", 10, "-d", 0.3, *bed.header).communicate() # what the first one needs is there
