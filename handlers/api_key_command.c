@@ -12,9 +12,10 @@
 
 enum { KEY_PREFIX_SIZE = 8, KEY_PERMISSIONS_MAX = 64, KEY_CONNECT_SECONDS = 10 };
 
-static const char usage[] = "usage: sinas create-api-key [--name NAME] [--permission KEY] … [--minutes N]\n"
-                            "Prints a new key of the superadmin. Without --permission it may do everything (sinas.*:all),\n"
-                            "without --minutes it does not expire.\n";
+static const char usage[] =
+    "usage: sinas create-api-key [--name NAME] [--permission KEY] … [--minutes N]\n"
+    "Prints a new key of the superadmin. Without --permission it may do everything (sinas.*:all),\n"
+    "without --minutes it does not expire.\n";
 
 struct key_wish {
     struct str name;
@@ -41,7 +42,8 @@ static int wish_option(struct key_wish *wish, struct str option, struct str valu
         wish->name = value;
         return 0;
     }
-    if (str_eq(option, STR("--minutes")) && str_to_i64(value, &minutes) == 0 && minutes > 0 && minutes <= INT32_MAX) {
+    if (str_eq(option, STR("--minutes")) && str_to_i64(value, &minutes) == 0 && minutes > 0 &&
+        minutes <= INT32_MAX) {
         wish->minutes = value;
         return 0;
     }

@@ -19,8 +19,8 @@ struct app {
     struct openapi *openapi;
     struct docs *docs;
     struct mail_pool *mail;
-    struct llm_pool *llm;  /* handlers/llm_call.h */
-    struct turns *turns;   /* handlers/turn.h */
+    struct llm_pool *llm; /* handlers/llm_call.h */
+    struct turns *turns;  /* handlers/turn.h */
     struct periodic *periodic;
 };
 

@@ -21,7 +21,10 @@ extern const struct body chat_list_query, chat_messages_query, chat_stream_query
 /* ---- between chat.c and invoke.c ---- */
 
 /* The column of a message's content, for bodies. */
-#define MESSAGE_CONTENT(field) {field, COL_ANY, COL_REQUIRED, .check = message_content_check}
+#define MESSAGE_CONTENT(field)                                                                               \
+    {                                                                                                        \
+        field, COL_ANY, COL_REQUIRED, .check = message_content_check                                         \
+    }
 void message_content_check(struct check *c, const struct json *v);
 
 struct chat_new {
@@ -32,7 +35,8 @@ struct chat_new {
     const struct json *input;                       /* NULL or empty: not looked at */
 };
 
-/* Validates the input and stores the chat. 0 and its id and JSON; -EEXIST when the session key is taken; -1. */
+/* Validates the input and stores the chat. 0 and its id and JSON; -EEXIST when the session key is taken; -1.
+ */
 MUST_USE int chat_create_await(struct req *r, const struct chat_new *chat, struct str *id, struct str *body);
 
 struct turn_options;

@@ -14,10 +14,10 @@ struct content {
 };
 
 struct content_error {
-    const char *type;         /* of spec 10 §1.6 */
+    const char *type; /* of spec 10 §1.6 */
     struct str msg;
-    ssize_t index;            /* of the part, -1: the content itself */
-    const char *member;       /* of the part, or NULL */
+    ssize_t index;      /* of the part, -1: the content itself */
+    const char *member; /* of the part, or NULL */
     const struct json *input;
 };
 
@@ -26,8 +26,8 @@ struct content_error {
  * members of parts are dropped. strip_inline replaces base64 data that has no
  * URL in the stored form (a public DOMAIN is set). 0, or -EINVAL and *error.
  */
-MUST_USE int content_parse(struct arena *a, const struct json *value, bool strip_inline, struct content *content,
-                           struct content_error *error);
+MUST_USE int content_parse(struct arena *a, const struct json *value, bool strip_inline,
+                           struct content *content, struct content_error *error);
 
 /*
  * Whether text of a row without the flag is an array of parts: a non-empty

@@ -31,7 +31,8 @@ struct docs *docs_open(void)
     memcpy(docs->assets, asset_list, sizeof(asset_list));
     missing = assets_load(&docs->arena, docs->assets, ASSETS, directories, nelem(directories));
     if (missing != 0)
-        log_info("docs", "%zu files are missing, the documentation pages will say so; etc/docs-assets fetches them",
+        log_info("docs",
+                 "%zu files are missing, the documentation pages will say so; etc/docs-assets fetches them",
                  missing);
     return docs;
 }
@@ -45,9 +46,10 @@ void docs_close(struct docs *docs)
 /* ---- pages ---- */
 
 /* A page's own policy: nothing from elsewhere, no script but the files of this module. */
-#define POLICY(styles, more)                                                                        \
-    "default-src 'none'; script-src 'self'; style-src " styles "; img-src 'self' data:; "           \
-    "font-src data:; connect-src 'self'; " more "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+#define POLICY(styles, more)                                                                                 \
+    "default-src 'none'; script-src 'self'; style-src " styles "; img-src 'self' data:; "                    \
+    "font-src data:; connect-src 'self'; " more                                                              \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 /* What a page loads; ASSETS ends the list. */
 struct viewer {
@@ -81,15 +83,18 @@ static void page_add_file(struct buf *out, const struct asset *asset)
                  STR_ARG(asset->version));
 }
 
-static void page_add_missing(struct buf *out, const struct docs *docs, const struct viewer *v, const char *document)
+static void page_add_missing(struct buf *out, const struct docs *docs, const struct viewer *v,
+                             const char *document)
 {
     buf_addf(out, "<p>%s is not installed here. Missing:</p>\n<ul>\n", v->name);
     for (size_t i = 0; i < v->files_count; i++) {
         if (str_is_none(docs->assets[v->files[i]].bytes))
             buf_addf(out, "<li>%s</li>\n", docs->assets[v->files[i]].name);
     }
-    buf_addf(out, "</ul>\n<p><code>make docs-assets</code> in the source tree fetches them. "
-                  "The document itself: <a href=\"%s\">%s</a></p>\n", document, document);
+    buf_addf(out,
+             "</ul>\n<p><code>make docs-assets</code> in the source tree fetches them. "
+             "The document itself: <a href=\"%s\">%s</a></p>\n",
+             document, document);
 }
 
 static bool viewer_is_complete(const struct docs *docs, const struct viewer *v)
@@ -107,9 +112,11 @@ static void page_write(struct buf *out, const struct docs *docs, const struct vi
     bool is_complete = viewer_is_complete(docs, v);
 
     (void)snprintf(document, sizeof(document), "%s/openapi.json", openapi_mount(doc));
-    buf_addf(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                  "<title>%s</title>\n<link rel=\"icon\" href=\"data:,\">\n", openapi_title(doc));
+    buf_addf(out,
+             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+             "<title>%s</title>\n<link rel=\"icon\" href=\"data:,\">\n",
+             openapi_title(doc));
     for (size_t i = 0; is_complete && i < v->files_count; i++)
         page_add_file(out, &docs->assets[v->files[i]]);
     buf_addf(out, "</head>\n<body data-document=\"%s\">\n<div id=\"docs\"></div>\n", document);

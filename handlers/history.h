@@ -13,16 +13,17 @@
 #include "base/json.h"
 
 struct history_row {
-    struct str role; /* user, assistant, tool, system */
-    struct str content; /* STR_NONE is null */
-    bool is_parts;   /* content is a JSON array of parts */
+    struct str role;       /* user, assistant, tool, system */
+    struct str content;    /* STR_NONE is null */
+    bool is_parts;         /* content is a JSON array of parts */
     struct str tool_calls; /* JSON array, or STR_NONE */
     struct str tool_call_id;
     struct str name;
     bool is_current; /* of the running turn */
 };
 
-/* Appends the messages to the array that w is in. results_inline: how many of the last results keep their text. */
+/* Appends the messages to the array that w is in. results_inline: how many of the last results keep their
+ * text. */
 void history_write(struct arena *a, struct json_writer *w, const struct history_row *rows, size_t count,
                    unsigned results_inline);
 

@@ -8,7 +8,7 @@
 struct str input_coerce(struct arena *a, const struct json *schema, const struct json *input);
 
 /* Coerces and validates. 0 and the JSON in *coerced, or -EINVAL and a sentence in *reason. */
-MUST_USE int input_check(struct arena *a, struct str schema_json, const struct json *input, struct str *coerced,
-                         struct str *reason);
+MUST_USE int input_check(struct arena *a, struct str schema_json, const struct json *input,
+                         struct str *coerced, struct str *reason);
 
 #endif

@@ -8,9 +8,9 @@
 #include "sql.h"
 
 enum {
-    AGENTS_MAX = 1000,            /* that one document lists */
-    AGENTS_BATCH = 500,           /* rows at once */
-    AGENTS_BYTES_MAX = 4 << 20,   /* of their operations: schemas may be long */
+    AGENTS_MAX = 1000,          /* that one document lists */
+    AGENTS_BATCH = 500,         /* rows at once */
+    AGENTS_BYTES_MAX = 4 << 20, /* of their operations: schemas may be long */
     VERSION_DIGITS = 16
 };
 
@@ -47,7 +47,8 @@ static bool has_credential(const struct req *r)
     return header(r, "x-api-key").n != 0 || header(r, "authorization").n != 0;
 }
 
-/* 1 when r has a caller, 0 when it has none: the document is public, so a bad credential is as good as none. */
+/* 1 when r has a caller, 0 when it has none: the document is public, so a bad credential is as good as none.
+ */
 static int caller_find_await(struct req *r)
 {
     int rc;
@@ -85,7 +86,8 @@ static void listing_add(struct req *r, struct listing *l, const struct rows *row
 
     l->space = agent.space;
     l->name = agent.name;
-    if (!auth_permitsf(r, "sinas.agents/" STR_FMT "/" STR_FMT ".chat:own", STR_ARG(agent.space), STR_ARG(agent.name)))
+    if (!auth_permitsf(r, "sinas.agents/" STR_FMT "/" STR_FMT ".chat:own", STR_ARG(agent.space),
+                       STR_ARG(agent.name)))
         return;
     openapi_agent_write(&r->arena, &l->out, r->server->app->openapi->chat_row, &agent);
     l->listed++;

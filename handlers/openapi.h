@@ -1,4 +1,5 @@
-/* The OpenAPI documents as they are served (spec 10 §16): each made once, the runtime's with what its caller may use. */
+/* The OpenAPI documents as they are served (spec 10 §16): each made once, the runtime's with what its caller
+ * may use. */
 #ifndef HANDLERS_OPENAPI_H
 #define HANDLERS_OPENAPI_H
 

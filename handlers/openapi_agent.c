@@ -114,7 +114,10 @@ static size_t own_reference(struct str text, size_t at)
     if (at >= text.n || text.p[at] != ':')
         return 0;
     at = skip_blanks(text, at + 1);
-    return str_starts(str_from_offset(text, at), STR("\"#/")) || str_starts(str_from_offset(text, at), STR("\"#\"")) ? at + 2 : 0;
+    return str_starts(str_from_offset(text, at), STR("\"#/")) ||
+                   str_starts(str_from_offset(text, at), STR("\"#\""))
+               ? at + 2
+               : 0;
 }
 
 static void schema_add_moved(struct buf *out, struct str schema, struct str fragment)
@@ -170,13 +173,15 @@ static struct str body_schema(struct arena *a, const struct body *body, struct s
     return buf_str(&out);
 }
 
-void openapi_agent_write(struct arena *a, struct buf *out, const struct route *row, const struct openapi_agent *agent)
+void openapi_agent_write(struct arena *a, struct buf *out, const struct route *row,
+                         const struct openapi_agent *agent)
 {
     struct str path = agent_path(a, agent);
     struct json_writer w;
     const struct openapi_case special = {
         .id = agent_id(a, agent),
-        .summary = arena_strf(a, "Chat with " STR_FMT "/" STR_FMT, STR_ARG(agent->space), STR_ARG(agent->name)),
+        .summary =
+            arena_strf(a, "Chat with " STR_FMT "/" STR_FMT, STR_ARG(agent->space), STR_ARG(agent->name)),
         .description = agent->description,
         .body = body_schema(a, row->body, input_schema(a, agent, path)),
     };

@@ -14,25 +14,40 @@ static const struct {
 
 /* What every document has beside its own schemas. */
 static const char error_schemas[] =
-    "\"Error\":{\"type\":\"object\",\"properties\":{\"detail\":{\"type\":\"string\"}},\"required\":[\"detail\"]},"
+    "\"Error\":{\"type\":\"object\",\"properties\":{\"detail\":{\"type\":\"string\"}},\"required\":["
+    "\"detail\"]},"
     "\"ValidationError\":{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},"
-    "\"loc\":{\"type\":\"array\",\"items\":{\"type\":[\"string\",\"integer\"]}},\"msg\":{\"type\":\"string\"},"
+    "\"loc\":{\"type\":\"array\",\"items\":{\"type\":[\"string\",\"integer\"]}},\"msg\":{\"type\":\"string\"}"
+    ","
     "\"input\":{},\"ctx\":{\"type\":\"object\"}},\"required\":[\"type\",\"loc\",\"msg\",\"input\"]},"
     "\"HTTPValidationError\":{\"type\":\"object\",\"properties\":{\"detail\":{\"type\":\"array\","
     "\"items\":{\"$ref\":\"#/components/schemas/ValidationError\"}}},\"required\":[\"detail\"]}";
 
-#define ERROR_RESPONSE(name, text, schema)                                                        \
-    "\"" name "\":{\"description\":\"" text "\",\"content\":{\"application/json\":{\"schema\":" \
+#define ERROR_RESPONSE(name, text, schema)                                                                   \
+    "\"" name "\":{\"description\":\"" text "\",\"content\":{\"application/json\":{\"schema\":"              \
     "{\"$ref\":\"#/components/schemas/" schema "\"}}}}"
 
 static const char responses[] =
-    "\"responses\":{"
-    ERROR_RESPONSE("Unauthorized", "No credential, or not a valid one", "Error") ","
-    ERROR_RESPONSE("Forbidden", "Not allowed", "Error") ","
-    ERROR_RESPONSE("NotFound", "Not found", "Error") ","
-    ERROR_RESPONSE("Invalid", "Fields that are missing or wrong", "HTTPValidationError") ","
-    ERROR_RESPONSE("Failed", "Any other failure", "Error")
-    "}";
+    "\"responses\":{" ERROR_RESPONSE("Unauthorized", "No credential, or not a valid one", "Error") "," ERROR_RESPONSE(
+        "Forbidden", "Not allowed",
+        "Error") "," ERROR_RESPONSE("NotFound", "Not found",
+                                    "Error") "," ERROR_RESPONSE("Invalid", "Fields that are missing or wrong",
+                                                                "HTTPValidationError") "," ERROR_RESPONSE("Fa"
+                                                                                                          "il"
+                                                                                                          "e"
+                                                                                                          "d",
+                                                                                                          "An"
+                                                                                                          "y "
+                                                                                                          "ot"
+                                                                                                          "he"
+                                                                                                          "r "
+                                                                                                          "fa"
+                                                                                                          "il"
+                                                                                                          "ur"
+                                                                                                          "e",
+                                                                                                          "Er"
+                                                                                                          "ro"
+                                                                                                          "r") "}";
 
 static const char security_schemes[] =
     "\"securitySchemes\":{"
@@ -234,7 +249,8 @@ static void head_write(struct draft *d, enum openapi_doc doc)
     json_field_raw(w, STR("security"), STR("[{\"BearerAuth\":[]},{\"ApiKeyAuth\":[]}]"));
 }
 
-struct openapi_text openapi_write(struct arena *a, enum openapi_doc doc, const struct route *routes, size_t count)
+struct openapi_text openapi_write(struct arena *a, enum openapi_doc doc, const struct route *routes,
+                                  size_t count)
 {
     struct draft *d = arena_zalloc(a, sizeof(*d));
     size_t paths_end;

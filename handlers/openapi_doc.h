@@ -25,7 +25,8 @@ struct openapi_text {
 };
 
 /* Lives in the arena. */
-struct openapi_text openapi_write(struct arena *a, enum openapi_doc doc, const struct route *routes, size_t count);
+struct openapi_text openapi_write(struct arena *a, enum openapi_doc doc, const struct route *routes,
+                                  size_t count);
 
 /* Unique in its document, and the same as long as method and path are. */
 struct str openapi_operation_id(struct arena *a, const struct route *row);
@@ -39,6 +40,7 @@ struct openapi_agent {
 /* The row that starts chats, which an agent's path is a case of; NULL when the table has none. */
 const struct route *openapi_chat_row(const struct route *routes, size_t count);
 /* ,"/agents/<space>/<name>/chats":{…}: the row's operation with the input that this agent takes. */
-void openapi_agent_write(struct arena *a, struct buf *out, const struct route *row, const struct openapi_agent *agent);
+void openapi_agent_write(struct arena *a, struct buf *out, const struct route *row,
+                         const struct openapi_agent *agent);
 
 #endif

@@ -48,7 +48,8 @@ struct str openapi_tag(struct str path)
     return segment;
 }
 
-static void path_parameter_write(struct json_writer *w, const struct route *row, struct str name, bool is_tail)
+static void path_parameter_write(struct json_writer *w, const struct route *row, struct str name,
+                                 bool is_tail)
 {
     const struct resource *kind = openapi_kind_of(row);
     bool is_id = kind != NULL && kind->key == KEY_ID;
@@ -59,7 +60,8 @@ static void path_parameter_write(struct json_writer *w, const struct route *row,
     json_field_bool(w, STR("required"), true);
     if (is_tail)
         json_field_str(w, STR("description"), STR("The rest of the path, slashes included"));
-    json_field_raw(w, STR("schema"), is_id ? STR("{\"type\":\"string\",\"format\":\"uuid\"}") : STR("{\"type\":\"string\"}"));
+    json_field_raw(w, STR("schema"),
+                   is_id ? STR("{\"type\":\"string\",\"format\":\"uuid\"}") : STR("{\"type\":\"string\"}"));
     json_object_end(w);
 }
 
@@ -118,12 +120,9 @@ static const struct verb {
     int status;
     bool is_list;
 } verbs[] = {
-    {resource_create, "create", 201, false},
-    {resource_list, "list", 200, true},
-    {resource_get, "get", 200, false},
-    {resource_get_exclusive, "get the default", 200, false},
-    {resource_update, "update", 200, false},
-    {resource_delete, "delete", 204, false},
+    {resource_create, "create", 201, false}, {resource_list, "list", 200, true},
+    {resource_get, "get", 200, false},       {resource_get_exclusive, "get the default", 200, false},
+    {resource_update, "update", 200, false}, {resource_delete, "delete", 204, false},
 };
 
 static const struct verb *verb_of(const struct route *row)

@@ -1,4 +1,5 @@
-/* The pieces of an OpenAPI document that come from one row of the route table (openapi_doc.c puts them together). */
+/* The pieces of an OpenAPI document that come from one row of the route table (openapi_doc.c puts them
+ * together). */
 #ifndef HANDLERS_OPENAPI_OPERATION_H
 #define HANDLERS_OPENAPI_OPERATION_H
 

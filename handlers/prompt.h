@@ -20,7 +20,8 @@ struct str prompt_response_format(struct arena *a, struct str agent_name, struct
  * Whether a final answer is JSON that fits the schema (a code fence around it
  * is tolerated). 0, or -EINVAL and a sentence in *reason.
  */
-MUST_USE int prompt_output_check(struct arena *a, struct str output_schema, struct str answer, struct str *reason);
+MUST_USE int prompt_output_check(struct arena *a, struct str output_schema, struct str answer,
+                                 struct str *reason);
 
 /* Whether text has template syntax: {{ or {%. */
 bool prompt_is_template(struct str text);

@@ -11,7 +11,7 @@
 #include "handlers/system.h"
 #include "handlers/user.h"
 
-#define CHAT "sinas.agents/{namespace}/{name}.chat:own"
+#define CHAT       "sinas.agents/{namespace}/{name}.chat:own"
 #define AUTH_FLAGS (ROUTE_BODY_AUTH | ROUTE_NO_STORE)
 
 /* clang-format off */

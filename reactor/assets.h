@@ -17,8 +17,8 @@ struct asset {
 };
 
 /*
- * Reads what is there from the first of the directories that exists; they are relative to the program's own. The
- * bytes live in the arena. How many files are missing.
+ * Reads what is there from the first of the directories that exists; they are relative to the program's own.
+ * The bytes live in the arena. How many files are missing.
  */
 size_t assets_load(struct arena *a, struct asset *assets, size_t count, const char *const *directories,
                    size_t directories_count);
@@ -29,8 +29,8 @@ size_t assets_load_from(struct arena *a, struct asset *assets, size_t count, con
 const struct asset *assets_find(const struct asset *assets, size_t count, struct str name);
 
 /*
- * Answers with bytes that outlive every request: they are not copied, however slowly a client reads. 304 when the client has
- * this version already.
+ * Answers with bytes that outlive every request: they are not copied, however slowly a client reads. 304 when
+ * the client has this version already.
  */
 int asset_reply(struct req *r, const char *content_type, struct str bytes, struct str version);
 

@@ -142,8 +142,8 @@ static void on_ignored(void *arg UNUSED, int rc UNUSED, const struct redis_value
 }
 
 /*
- * The key lives ttl_s from its last event on. The end is always said; in between, events that follow each other
- * closely do not say again what has just been said.
+ * The key lives ttl_s from its last event on. The end is always said; in between, events that follow each
+ * other closely do not say again what has just been said.
  */
 static void channel_expire(struct channel *ch, struct str key)
 {

@@ -40,7 +40,8 @@ struct stream_text *event_frame_new(struct event_id id, struct str event, struct
 {
     char id_text[EVENT_ID_TEXT];
     const struct str parts[] = {
-        STR("id: "), event_id_text(id_text, id), STR("\r\nevent: "), event, STR("\r\ndata: "), data, STR("\r\n\r\n"),
+        STR("id: "),     event_id_text(id_text, id), STR("\r\nevent: "), event, STR("\r\ndata: "), data,
+        STR("\r\n\r\n"),
     };
 
     return stream_text_join(parts, nelem(parts));

@@ -19,7 +19,8 @@ MUST_USE int listen_tcp(struct str hosts, unsigned port, int *fds, size_t max);
 /* Takes over the sockets of socket activation (LISTEN_FDS). Their number, 0 without any, or -errno. */
 MUST_USE int listen_inherited(int *fds, size_t max);
 
-/* A listening Unix socket at path, which is replaced; nobody but its owner may connect. The descriptor or -errno. */
+/* A listening Unix socket at path, which is replaced; nobody but its owner may connect. The descriptor or
+ * -errno. */
 MUST_USE int listen_unix(const char *path);
 
 /* How a person on this machine reaches the socket: http://HOST:PORT. */

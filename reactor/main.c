@@ -1,4 +1,5 @@
-/* The program: `sinas COMMAND`. Each command is a row; each process of `serve` is another entry of the same file. */
+/* The program: `sinas COMMAND`. Each command is a row; each process of `serve` is another entry of the same
+ * file. */
 #include "base/conf.h"
 #include "handlers/api_key_command.h"
 #include "migrate.h"
@@ -67,10 +68,13 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"serve", command_serve, "[--print-config]: run the server; or print every setting, where it comes from, and stop"},
-    {"migrate", command_migrate, "[--check]: bring the database to this program's schema; or say whether it is (status 0)"},
+    {"serve", command_serve,
+     "[--print-config]: run the server; or print every setting, where it comes from, and stop"},
+    {"migrate", command_migrate,
+     "[--check]: bring the database to this program's schema; or say whether it is (status 0)"},
     {"init", command_init, "[FILE]: write an environment file with fresh keys (default .env)"},
-    {"create-api-key", command_create_api_key, "[--name N] [--permission P] … [--minutes N]: print a new key of the superadmin"},
+    {"create-api-key", command_create_api_key,
+     "[--name N] [--permission P] … [--minutes N]: print a new key of the superadmin"},
     {"help", command_help, "print this list"},
     {"version", command_version, "print the version"},
 };

@@ -32,7 +32,8 @@ static void clear(PGresult **result)
 /* One of the statements of sql/migrate.sql. The result when it succeeded, else NULL. */
 static PGresult *run(const struct migrator *m, const struct sql_stmt *s, const char *const *params)
 {
-    PGresult *result = PQexecParams(m->pq, s->text, (int)s->params_count, s->param_types, params, NULL, NULL, 0);
+    PGresult *result =
+        PQexecParams(m->pq, s->text, (int)s->params_count, s->param_types, params, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);
 
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
@@ -73,8 +74,8 @@ static void sleep_ms(int64_t ms)
 
 static PGconn *connect_once(const char *url)
 {
-    const char *keywords[] = {"connect_timeout", "target_session_attrs", "dbname", "application_name",
-                              "client_encoding", NULL};
+    const char *keywords[] = {"connect_timeout",  "target_session_attrs", "dbname",
+                              "application_name", "client_encoding",      NULL};
     const char *values[] = {"5", "primary", url, "sinas migrate", "UTF8", NULL};
 
     return PQconnectdbParams(keywords, values, 1);
@@ -129,7 +130,8 @@ static int load_applied(struct migrator *m)
         return complain(m, "schema_applied");
     m->applied = (size_t)PQntuples(rows);
     for (size_t i = 0; i < m->applied; i++) {
-        int rc = check_applied(m, i, str_from(PQgetvalue(rows, (int)i, 1)), str_from(PQgetvalue(rows, (int)i, 2)));
+        int rc =
+            check_applied(m, i, str_from(PQgetvalue(rows, (int)i, 1)), str_from(PQgetvalue(rows, (int)i, 2)));
 
         if (rc < 0)
             return rc;
@@ -151,7 +153,8 @@ static int count_missing(struct migrator *m)
 
 /* ---- applying ---- */
 
-/* Several migrators may create the table at once, and "if not exists" alone does not keep them from tripping. */
+/* Several migrators may create the table at once, and "if not exists" alone does not keep them from tripping.
+ */
 static int create_bookkeeping(const struct migrator *m)
 {
     for (int i = 1; i < CREATE_TRIES; i++) {

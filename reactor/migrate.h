@@ -24,14 +24,15 @@ extern const struct migration migrations[];
 extern const size_t migrations_count;
 
 struct migrate_options {
-    const char *url;            /* postgresql://… */
-    int64_t startup_timeout_ms; /* how long a server that cannot be reached is tried again */
-    bool only_check;            /* says what would be done, in the result */
+    const char *url;             /* postgresql://… */
+    int64_t startup_timeout_ms;  /* how long a server that cannot be reached is tried again */
+    bool only_check;             /* says what would be done, in the result */
     const struct migration *set; /* NULL: the program's own */
     size_t set_count;
 };
 
-/* The number of migrations that were applied (or would be, with only_check), or negative after a line in the log. */
+/* The number of migrations that were applied (or would be, with only_check), or negative after a line in the
+ * log. */
 MUST_USE int migrate_run(const struct migrate_options *options);
 
 /* `sinas migrate [--check]`. 0: up to date; 1: --check found something to do; 2: failed. */

@@ -17,7 +17,8 @@ static int notify_connect(struct str path)
     memcpy(address.sun_path, path.p, path.n);
     if (address.sun_path[0] == '@')
         address.sun_path[0] = '\0'; /* an abstract name */
-    if (connect(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n)) < 0)
+    if (connect(fd, (struct sockaddr *)&address,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n)) < 0)
         return -errno;
     return fd_take(&fd);
 }

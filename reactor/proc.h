@@ -46,13 +46,15 @@ MUST_USE pid_t process_spawn(const struct process *p, const struct process_start
 /* How long to wait before starting again what has died so many times in a row: at once, then 100 ms … 2 s. */
 int64_t process_backoff_ms(unsigned deaths);
 
-/* Lets the user that processes run as (RUN_USER) own the file; nothing changes unless we are root. 0 or -errno. */
+/* Lets the user that processes run as (RUN_USER) own the file; nothing changes unless we are root. 0 or
+ * -errno. */
 MUST_USE int process_own(const char *path);
 
 /* `sinas --process TITLE …`: gives up rights, then runs the entry. */
 int process_main(int argc, char **argv);
 
-/* What every process of the program does first, the supervisor too: limits, no core dumps with secrets in them. */
+/* What every process of the program does first, the supervisor too: limits, no core dumps with secrets in
+ * them. */
 void process_harden(void);
 
 #endif

@@ -26,38 +26,38 @@ struct req {
     struct http_head head;
     struct route_match match;
     const struct route *route;
-    struct str body;          /* all of it, decoded from its framing */
-    const struct json *json;  /* after body validation; NULL without a body */
+    struct str body;                      /* all of it, decoded from its framing */
+    const struct json *json;              /* after body validation; NULL without a body */
     struct values *fields, *query_fields; /* what body_check() and query_check() found (handlers/fields.h) */
     struct identity *identity;
     /*
-     * Set while the caller's grants are not yet known to be current (handlers/auth.h). Whoever is about to do what
-     * others can notice (write, publish, stream) calls it first and passes a failure on; a first read is
+     * Set while the caller's grants are not yet known to be current (handlers/auth.h). Whoever is about to do
+     * what others can notice (write, publish, stream) calls it first and passes a failure on; a first read is
      * started, then confirmed, then finished, so that both share one wait.
      */
     int (*confirm)(struct req *r);
-    struct pg_tx *tx;         /* open transaction: sql_* run inside it */
-    char id[37];              /* X-Request-ID */
-    struct str client;        /* address, after TRUSTED_PROXIES */
-    bool is_tls;              /* trusted X-Forwarded-Proto: https */
+    struct pg_tx *tx;  /* open transaction: sql_* run inside it */
+    char id[37];       /* X-Request-ID */
+    struct str client; /* address, after TRUSTED_PROXIES */
+    bool is_tls;       /* trusted X-Forwarded-Proto: https */
     int64_t started_ns;
 
-    int status;               /* of the answer; 0: none yet */
-    struct str content_type;  /* default application/json */
-    struct buf answer;        /* body, in the arena */
-    struct buf headers;       /* further "Name: value\r\n" lines, in the arena */
-    bool is_streaming;        /* the connection went over to a stream */
-    struct str failure;       /* text of the failure, for the log and for background work */
-    char user_id[37];         /* for the access log, once it is known */
+    int status;              /* of the answer; 0: none yet */
+    struct str content_type; /* default application/json */
+    struct buf answer;       /* body, in the arena */
+    struct buf headers;      /* further "Name: value\r\n" lines, in the arena */
+    bool is_streaming;       /* the connection went over to a stream */
+    struct str failure;      /* text of the failure, for the log and for background work */
+    char user_id[37];        /* for the access log, once it is known */
 
     /* The engine's own. */
-    struct buf incoming;      /* the body while it arrives, on the heap */
-    uint64_t body_bytes_max;  /* by the route's flags; server.admit may lower it */
-    size_t accounted;         /* of the pool's budget for what clients send */
+    struct buf incoming;                  /* the body while it arrives, on the heap */
+    uint64_t body_bytes_max;              /* by the route's flags; server.admit may lower it */
+    size_t accounted;                     /* of the pool's budget for what clients send */
     const struct http_field *query_pairs; /* decoded */
     size_t query_pairs_count;
-    bool is_detached;         /* see req_detach() */
-    struct list service;      /* of server.services */
+    bool is_detached;    /* see req_detach() */
+    struct list service; /* of server.services */
 };
 
 /* A request as conn.c and req_spawn() make it; req_free() runs what the arena deferred. */
@@ -99,15 +99,17 @@ void reply_reset(struct req *r);
  */
 struct req *req_spawn(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg);
 /* The same for work that never ends by itself (purges, pollers): cancelled at once when the server drains. */
-struct req *req_spawn_service(struct server *s, const char *name, void (*fn)(struct req *r, void *arg), void *arg);
+struct req *req_spawn_service(struct server *s, const char *name, void (*fn)(struct req *r, void *arg),
+                              void *arg);
 
 /* ---- data, with failures turned into answers (503, 500) ---- */
 /*
- * Used by the generated sql_<name>_await(). The number of rows; -EEXIST, -EINVAL (a constraint, named in rows),
- * -EAGAIN (try the transaction again) and -ECANCELED come without an answer set; other failures set 503 or 500.
- * What a handler leaves open is rolled back when its task ends.
+ * Used by the generated sql_<name>_await(). The number of rows; -EEXIST, -EINVAL (a constraint, named in
+ * rows), -EAGAIN (try the transaction again) and -ECANCELED come without an answer set; other failures set
+ * 503 or 500. What a handler leaves open is rolled back when its task ends.
  */
-MUST_USE int sql_exec_await(struct req *r, struct rows *rows, const struct sql_stmt *s, const struct str *params);
+MUST_USE int sql_exec_await(struct req *r, struct rows *rows, const struct sql_stmt *s,
+                            const struct str *params);
 MUST_USE int sql_begin_await(struct req *r);
 MUST_USE int sql_commit_await(struct req *r);
 void sql_rollback(struct req *r);

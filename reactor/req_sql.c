@@ -18,7 +18,8 @@ static int answer_failure(struct req *r, int rc)
     }
 }
 
-/* The statement travels with the check that the caller's grants are current; its rows count only if they are. */
+/* The statement travels with the check that the caller's grants are current; its rows count only if they are.
+ */
 static int read_and_confirm_await(struct req *r, struct rows *rows, const struct sql_stmt *s,
                                   const struct str *params)
 {

@@ -22,16 +22,18 @@ enum route_rule {
 };
 
 enum route_flags {
-    ROUTE_BODY_AUTH = 1 << 0,  /* at most 16 KiB */
-    ROUTE_BODY_LARGE = 1 << 1, /* messages: at least 64 MiB */
+    ROUTE_BODY_AUTH = 1 << 0,   /* at most 16 KiB */
+    ROUTE_BODY_LARGE = 1 << 1,  /* messages: at least 64 MiB */
     ROUTE_BODY_CONFIG = 1 << 2, /* 32 MiB */
-    ROUTE_QUIET = 1 << 3,      /* not in the access log */
-    ROUTE_NO_STORE = 1 << 4,   /* Cache-Control: no-store */
-    ROUTE_TAIL = 1 << 5,       /* the last parameter takes all that is left, slashes included */
-    ROUTE_STREAM = 1 << 6,     /* answers with SSE: HEAD gets the headers only */
-    ROUTE_FRAMEABLE = 1 << 7,  /* no X-Frame-Options (components) */
-    ROUTE_RAW = 1 << 8,        /* answers with something else than JSON: for the OpenAPI documents */
-    ROUTE_READS_FIRST = 1 << 9 /* whatever it does, its handler's first statement is a read: the caller is confirmed with it */
+    ROUTE_QUIET = 1 << 3,       /* not in the access log */
+    ROUTE_NO_STORE = 1 << 4,    /* Cache-Control: no-store */
+    ROUTE_TAIL = 1 << 5,        /* the last parameter takes all that is left, slashes included */
+    ROUTE_STREAM = 1 << 6,      /* answers with SSE: HEAD gets the headers only */
+    ROUTE_FRAMEABLE = 1 << 7,   /* no X-Frame-Options (components) */
+    ROUTE_RAW = 1 << 8,         /* answers with something else than JSON: for the OpenAPI documents */
+    ROUTE_READS_FIRST =
+        1
+        << 9 /* whatever it does, its handler's first statement is a read: the caller is confirmed with it */
 };
 
 struct route {
@@ -62,7 +64,7 @@ struct route_table *route_table_new(const struct route *routes, size_t count);
 void route_table_free(struct route_table *t);
 
 /* 0 and *m filled in (route may be NULL), or -EINVAL for a path that cannot be decoded (400). */
-MUST_USE int route_find(const struct route_table *t, struct arena *a, enum http_method method, struct str path,
-                        struct route_match *m);
+MUST_USE int route_find(const struct route_table *t, struct arena *a, enum http_method method,
+                        struct str path, struct route_match *m);
 
 #endif

@@ -31,7 +31,8 @@ static void settings_pin(void)
         bool is_set = false;
 
         for (size_t k = 0; k < conf.environment.count && !is_set; k++)
-            is_set = conf.environment.items[k].value.n != 0 && str_ieq(conf.environment.items[k].name, v->name);
+            is_set =
+                conf.environment.items[k].value.n != 0 && str_ieq(conf.environment.items[k].name, v->name);
         if (!is_set)
             (void)setenv(arena_cstr(&conf.arena, v->name), arena_cstr(&conf.arena, v->value), 1);
     }

@@ -4,7 +4,8 @@
 
 int command_serve(int argc, char **argv);
 
-/* Reads and checks the settings for a command, and sets the log up. 0, or -1 after saying why on standard error. */
+/* Reads and checks the settings for a command, and sets the log up. 0, or -1 after saying why on standard
+ * error. */
 int settings_load(void);
 
 #endif

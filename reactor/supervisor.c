@@ -40,16 +40,16 @@ struct member {
     char title[SUPERVISOR_TITLE_MAX];
     enum member_state state;
     pid_t pid;
-    int control;             /* our end; -1 while DOWN */
-    int listener;            /* a worker's Unix socket, for as long as we live; else -1 */
+    int control;  /* our end; -1 while DOWN */
+    int listener; /* a worker's Unix socket, for as long as we live; else -1 */
     char path[SUPERVISOR_PATH_MAX];
     char node[CHILD_NODE_SIZE];
     uint64_t generation;
-    unsigned deaths;         /* in a row, see SUPERVISOR_STEADY_MS */
-    int64_t credit;          /* see SUPERVISOR_CREDIT_MAX; as of credit_ms */
+    unsigned deaths; /* in a row, see SUPERVISOR_STEADY_MS */
+    int64_t credit;  /* see SUPERVISOR_CREDIT_MAX; as of credit_ms */
     int64_t credit_ms;
     int64_t started_ms;
-    int64_t asked_ms;        /* when the oldest ping without an answer was sent; 0: none is */
+    int64_t asked_ms; /* when the oldest ping without an answer was sent; 0: none is */
     ev_child died;
     ev_io told;
     ev_timer again;
@@ -65,7 +65,7 @@ static struct supervisor {
     bool owns_directory; /* made by us, so removed by us */
     bool was_ready;
     bool is_stopping;
-    int status;          /* of the program */
+    int status; /* of the program */
     struct notify notify;
     ev_signal terminate, interrupt, hangup;
     ev_timer ping, watchdog, drain;
@@ -390,7 +390,8 @@ static int member_init(struct member *m, const struct process *p, unsigned insta
         snprintf(m->title, sizeof(m->title), "%s-%u", p->title, instance);
     if (p->listens == PROCESS_LISTENS_TCP)
         return 0;
-    if ((size_t)snprintf(m->path, sizeof(m->path), "%s/%s.sock", state.directory, m->title) >= sizeof(m->path))
+    if ((size_t)snprintf(m->path, sizeof(m->path), "%s/%s.sock", state.directory, m->title) >=
+        sizeof(m->path))
         return -ENAMETOOLONG;
     m->listener = listen_unix(m->path);
     return m->listener < 0 ? m->listener : process_own(m->path);

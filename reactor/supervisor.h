@@ -11,8 +11,9 @@ enum {
     SUPERVISOR_SILENCE_MS = 10000, /* without an answer for so long it is killed */
     SUPERVISOR_STEADY_MS = 10000,  /* having lived so long, a death counts as the first again */
     SUPERVISOR_CREDIT_MAX = 16,    /* deaths after being ready that are answered at once … */
-    SUPERVISOR_CREDIT_MS = 250,    /* … one more per such time: what kills a process now and then costs nobody a wait */
-    SUPERVISOR_DRAIN_MS = 10000    /* between SIGTERM and SIGKILL */
+    SUPERVISOR_CREDIT_MS =
+        250, /* … one more per such time: what kills a process now and then costs nobody a wait */
+    SUPERVISOR_DRAIN_MS = 10000 /* between SIGTERM and SIGKILL */
 };
 
 /* Serves until SIGTERM or SIGINT; a second one ends everything at once. The exit status of the program. */

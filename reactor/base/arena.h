@@ -35,8 +35,7 @@ char *arena_bytes(struct arena *a, size_t size) __attribute__((malloc, returns_n
  * Grows an earlier piece, in place where it is the newest. The old bytes are
  * copied otherwise. p may be NULL with old_size 0.
  */
-void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size)
-    __attribute__((returns_nonnull));
+void *arena_grow(struct arena *a, void *p, size_t old_size, size_t new_size) __attribute__((returns_nonnull));
 
 /* A copy, terminated by NUL behind its n bytes. */
 struct str arena_str(struct arena *a, struct str s);

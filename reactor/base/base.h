@@ -21,20 +21,19 @@
 #define nelem(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The struct of the given type whose member is at pointer. */
-#define container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-#define MUST_USE __attribute__((warn_unused_result))
-#define NORETURN __attribute__((noreturn))
-#define UNUSED __attribute__((unused))
+#define MUST_USE                 __attribute__((warn_unused_result))
+#define NORETURN                 __attribute__((noreturn))
+#define UNUSED                   __attribute__((unused))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 /* The negative value of an expression goes up; anything else goes on. Only handlers/ may use it. */
-#define TRY(expression)             \
-    do {                            \
-        int try_rc_ = (expression); \
-        if (try_rc_ < 0)            \
-            return try_rc_;         \
+#define TRY(expression)                                                                                      \
+    do {                                                                                                     \
+        int try_rc_ = (expression);                                                                          \
+        if (try_rc_ < 0)                                                                                     \
+            return try_rc_;                                                                                  \
     } while (0)
 
 static inline void auto_close_(int *fd)

@@ -43,8 +43,7 @@ char *buf_reserve(struct buf *b, size_t n)
         capacity = BUF_MIN;
     while (capacity - b->end < n)
         capacity *= 2;
-    b->p = b->arena != NULL ? arena_grow(b->arena, b->p, b->capacity, capacity)
-                            : mem_realloc(b->p, capacity);
+    b->p = b->arena != NULL ? arena_grow(b->arena, b->p, b->capacity, capacity) : mem_realloc(b->p, capacity);
     b->capacity = capacity;
     return b->p + b->end;
 }

@@ -9,10 +9,10 @@
 #include "base/arena.h"
 
 struct buf {
-    char *p;          /* start of the storage */
-    size_t start;     /* first unread byte */
-    size_t end;       /* behind the last byte */
-    size_t capacity;  /* of the storage */
+    char *p;         /* start of the storage */
+    size_t start;    /* first unread byte */
+    size_t end;      /* behind the last byte */
+    size_t capacity; /* of the storage */
     struct arena *arena;
 };
 

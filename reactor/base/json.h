@@ -71,11 +71,11 @@ struct str json_get_text(const struct json *v, struct str name);
  * json_each (item, array) { … }        item is each element
  * json_each_member (m, object) { json_text(json_key(m)), json_value(m) }
  */
-const struct json *json_first(const struct json *v);                          /* element or member, or NULL */
+const struct json *json_first(const struct json *v); /* element or member, or NULL */
 const struct json *json_next(const struct json *parent, const struct json *item); /* or NULL */
 const struct json *json_key(const struct json *member);   /* the name, a string node */
 const struct json *json_value(const struct json *member); /* the value behind it */
-#define json_each(item, parent) \
+#define json_each(item, parent)                                                                              \
     for (const struct json *item = json_first(parent); item != NULL; item = json_next(parent, item))
 #define json_each_member json_each
 

@@ -32,8 +32,8 @@ struct json_schema_options {
  * The schema's nodes must live as long as the arena.
  */
 MUST_USE int json_schema_compile(struct arena *a, const struct json *schema,
-                                 const struct json_schema_options *options,
-                                 struct json_schema **compiled, struct str *reason);
+                                 const struct json_schema_options *options, struct json_schema **compiled,
+                                 struct str *reason);
 
 struct json_schema_error {
     struct str path;    /* JSON pointer into the instance, "" for its root */
@@ -46,7 +46,7 @@ struct json_schema_error {
  * Work is bounded: -E2BIG when a hostile schema would take more than
  * JSON_SCHEMA_STEPS_MAX steps.
  */
-MUST_USE int json_schema_validate(struct arena *a, const struct json_schema *s,
-                                  const struct json *value, struct json_schema_error *error);
+MUST_USE int json_schema_validate(struct arena *a, const struct json_schema *s, const struct json *value,
+                                  struct json_schema_error *error);
 
 #endif

@@ -11,7 +11,10 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)                                                                                      \
+    {                                                                                                        \
+        &(name), &(name)                                                                                     \
+    }
 
 static inline void list_init(struct list *l)
 {
@@ -73,17 +76,18 @@ static inline struct list *list_take(struct list *l)
 
     if (first == l)
         return NULL;
-    list_remove(first); /* NOLINT(clang-analyzer-unix.Malloc): it cannot know that what was freed was taken off */
+    list_remove(
+        first); /* NOLINT(clang-analyzer-unix.Malloc): it cannot know that what was freed was taken off */
     return first;
 }
 
 #define list_entry(link, type, member) container_of(link, type, member)
 
 /* The current item may be removed in the body. */
-#define list_each(item, l, type, member)                                                      \
-    for (type *item = list_entry((l)->next, type, member),                                    \
-              *item##_next_ = list_entry(item->member.next, type, member);                    \
-         &item->member != (l);                                                                \
+#define list_each(item, l, type, member)                                                                     \
+    for (type *item = list_entry((l)->next, type, member),                                                   \
+              *item##_next_ = list_entry(item->member.next, type, member);                                   \
+         &item->member != (l);                                                                               \
          item = item##_next_, item##_next_ = list_entry(item->member.next, type, member))
 
 #endif

@@ -23,13 +23,13 @@ void log_line(struct str line);
 
 bool log_is_on(enum log_level level);
 
-#define log_debug(thing, ...)                              \
-    do {                                                   \
-        if (log_is_on(LOG_DEBUG))                          \
-            log_write(LOG_DEBUG, (thing), __VA_ARGS__);    \
+#define log_debug(thing, ...)                                                                                \
+    do {                                                                                                     \
+        if (log_is_on(LOG_DEBUG))                                                                            \
+            log_write(LOG_DEBUG, (thing), __VA_ARGS__);                                                      \
     } while (0)
-#define log_info(thing, ...) log_write(LOG_INFO, (thing), __VA_ARGS__)
-#define log_warn(thing, ...) log_write(LOG_WARN, (thing), __VA_ARGS__)
+#define log_info(thing, ...)  log_write(LOG_INFO, (thing), __VA_ARGS__)
+#define log_warn(thing, ...)  log_write(LOG_WARN, (thing), __VA_ARGS__)
 #define log_error(thing, ...) log_write(LOG_ERROR, (thing), __VA_ARGS__)
 
 #endif

@@ -119,10 +119,8 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
         unsigned low = p[0] == 0xf0 ? 0x90 : 0x80;
         unsigned high = p[0] == 0xf4 ? 0x8f : 0xbf;
 
-        return n >= 4 && p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 &&
-                       (p[3] & 0xc0) == 0x80
-                   ? 4
-                   : 0;
+        return n >= 4 && p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80 ? 4
+                                                                                                       : 0;
     }
     return 0;
 }

@@ -24,7 +24,8 @@ struct child *child_settings(void)
     return &state.child;
 }
 
-/* One byte per message; a full socket means that the supervisor is stuck, and nothing can be done about it. */
+/* One byte per message; a full socket means that the supervisor is stuck, and nothing can be done about it.
+ */
 static void child_tell(char what)
 {
     if (state.control >= 0 && send(state.control, &what, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -141,12 +142,9 @@ static const struct child_option {
     struct str name;
     int (*take)(struct child *c, struct str value);
 } child_options[] = {
-    {STR_INIT("--instance"), child_take_instance},
-    {STR_INIT("--control"), child_take_control},
-    {STR_INIT("--node"), child_take_node},
-    {STR_INIT("--generation"), child_take_generation},
-    {STR_INIT("--listen"), child_take_listener},
-    {STR_INIT("--worker"), child_take_worker},
+    {STR_INIT("--instance"), child_take_instance}, {STR_INIT("--control"), child_take_control},
+    {STR_INIT("--node"), child_take_node},         {STR_INIT("--generation"), child_take_generation},
+    {STR_INIT("--listen"), child_take_listener},   {STR_INIT("--worker"), child_take_worker},
 };
 
 static int child_option(struct child *c, struct str name, struct str value)

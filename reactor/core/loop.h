@@ -33,7 +33,7 @@ struct loop {
     struct list hooks;    /* armed deferred work */
     unsigned tasks_count;
     ev_prepare turn_end;
-    ev_idle again; /* keeps libev from sleeping while tasks can run */
+    ev_idle again;                        /* keeps libev from sleeping while tasks can run */
     uint64_t turns, switches, slow_turns; /* counters */
 };
 

@@ -28,12 +28,12 @@ struct pg {
     struct pg_lane lanes[LANES];
     struct loop_hook dispatch;
     struct loop_hook sweep;
-    struct list closed;        /* connections to be freed at the end of the turn */
+    struct list closed; /* connections to be freed at the end of the turn */
     struct list ready_waiters;
     ev_timer reap; /* runs while there are more idle connections than are kept */
     bool is_up;
     bool is_known_down; /* and said so: the first attempt may fail too */
-    bool is_plain; /* the server (a pooler) takes no options at connection */
+    bool is_plain;      /* the server (a pooler) takes no options at connection */
     bool is_closing;
     char *url;
     char *application_name;
@@ -423,7 +423,8 @@ void pg_lane_conn_closed(struct pg_conn *c, enum pg_conn_state was, const char *
     } else if (text != NULL) {
         db->stats.reconnects++;
         log_warn("pg", "connection lost: " STR_FMT, STR_ARG(str_trim(str_from(text))));
-        /* The next attempt, made at once, says whether the server is there; but one that hangs up at once is not pressed. */
+        /* The next attempt, made at once, says whether the server is there; but one that hangs up at once is
+         * not pressed. */
         if (!c->has_answered)
             lane_retry_later(lane);
     }
@@ -496,7 +497,8 @@ static char *url_value(const char *url, const char *keyword)
     return value;
 }
 
-/* libpq itself looks up several hosts, one after the other and blocking: whoever names several gives addresses. */
+/* libpq itself looks up several hosts, one after the other and blocking: whoever names several gives
+ * addresses. */
 static char *url_host(const char *url)
 {
     char *host = url_value(url, "host");
@@ -511,8 +513,8 @@ static char *url_host(const char *url)
 }
 
 /*
- * What writes finds its rows by keys. A statement that is prepared while a table is still empty is planned to read
- * all of it, and that plan is kept while the table grows: until the next analyze, which takes its time.
+ * What writes finds its rows by keys. A statement that is prepared while a table is still empty is planned to
+ * read all of it, and that plan is kept while the table grows: until the next analyze, which takes its time.
  */
 #define WRITE_PLANS " -c enable_seqscan=off"
 
@@ -638,7 +640,8 @@ static bool params_fit(const struct sql_stmt *s, const struct str *params)
 }
 
 /* With the parameters behind it, in memory of its own. */
-static struct pg_call *call_new_copying(struct pg_lane *lane, const struct sql_stmt *s, const struct str *params)
+static struct pg_call *call_new_copying(struct pg_lane *lane, const struct sql_stmt *s,
+                                        const struct str *params)
 {
     size_t bytes = sizeof(struct pg_call) + s->params_count * sizeof(struct str);
     struct pg_call *call;

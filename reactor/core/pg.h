@@ -38,14 +38,14 @@ struct sql_stmt {
 
 /* A result. Text format: bool is t or f, timestamps only as the statement's wire_ts() writes them. */
 struct rows {
-    int count;          /* of rows returned */
-    int64_t affected;   /* by INSERT, UPDATE, DELETE */
-    void *result;       /* PGresult, cleared with the arena */
+    int count;             /* of rows returned */
+    int64_t affected;      /* by INSERT, UPDATE, DELETE */
+    void *result;          /* PGresult, cleared with the arena */
     struct str constraint; /* name of the violated constraint after -EEXIST, -EINVAL */
 };
 
 struct pg_options {
-    struct str url;          /* postgresql://… */
+    struct str url; /* postgresql://… */
     unsigned read_connections;
     unsigned write_connections;
     int64_t statement_timeout_ms; /* of the read lane */
@@ -73,8 +73,8 @@ MUST_USE int pg_ready_await(struct pg *db, int64_t timeout_ms);
  *   -ECANCELED  the task was cancelled
  * *   -EIO        anything else; logged here with SQLSTATE and statement name, once per statement and second
  */
-MUST_USE int pg_exec_await(struct pg *db, struct pg_tx *tx, const struct sql_stmt *s, const struct str *params,
-                           struct arena *a, struct rows *rows);
+MUST_USE int pg_exec_await(struct pg *db, struct pg_tx *tx, const struct sql_stmt *s,
+                           const struct str *params, struct arena *a, struct rows *rows);
 
 /*
  * The same in two halves, for a statement whose wait should overlap with
@@ -92,7 +92,8 @@ void pg_forget(struct pg_call *call);
  * may be called while a statement that was given up is still running.
  */
 MUST_USE int pg_begin_await(struct pg *db, struct pg_tx **tx);
-MUST_USE int pg_commit_await(struct pg_tx *tx); /* tx is gone afterwards, whatever the result; -EIO, -ENOTCONN: unknown */
+MUST_USE int
+pg_commit_await(struct pg_tx *tx); /* tx is gone afterwards, whatever the result; -EIO, -ENOTCONN: unknown */
 void pg_rollback(struct pg_tx *tx);
 
 /* Values. Columns by position (as selected) or by name; NULL is STR_NONE. Valid as long as the arena. */

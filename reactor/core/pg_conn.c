@@ -276,9 +276,10 @@ static bool send_statement(struct pg_conn *c, struct pg_call *call)
         return false;
     fill_form(call);
     if (state == PREPARED_NEVER)
-        return PQsendQueryParams(c->pq, s->text, (int)s->params_count, s->param_types, form.values, form.lengths,
-                                 form.formats, 0) != 0;
-    /* Assumed until the answer says otherwise, so that the next call of this batch does not prepare it again. */
+        return PQsendQueryParams(c->pq, s->text, (int)s->params_count, s->param_types, form.values,
+                                 form.lengths, form.formats, 0) != 0;
+    /* Assumed until the answer says otherwise, so that the next call of this batch does not prepare it again.
+     */
     pg_prepared_put(&c->prepared, s);
     return PQsendQueryPrepared(c->pq, s->name, (int)s->params_count, form.values, form.lengths, form.formats,
                                0) != 0;
@@ -389,7 +390,8 @@ static void take_skipped(struct pg_conn *c, struct pg_step step)
         settle(step.call, -EIO);
 }
 
-/* The commit behind a successful statement failed, for instance on a deferred constraint. Takes the result over. */
+/* The commit behind a successful statement failed, for instance on a deferred constraint. Takes the result
+ * over. */
 static void take_failed_sync(struct pg_conn *c, PGresult *result)
 {
     struct pg_call *call = c->current;

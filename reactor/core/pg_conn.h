@@ -23,22 +23,22 @@
 
 enum {
     PG_CONNECT_TIMEOUT_MS = 5000,
-    PG_QUEUE_TIMEOUT_MS = 5000,    /* for a connection */
-    PG_WRITE_TIMEOUT_MS = 30000,   /* of a statement on the write lane */
-    PG_GRACE_MS = 5000,            /* beyond the server's own limit: then the connection counts as dead */
-    PG_TX_IDLE_MS = 60000,         /* the server ends a transaction that is left alone so long */
+    PG_QUEUE_TIMEOUT_MS = 5000,  /* for a connection */
+    PG_WRITE_TIMEOUT_MS = 30000, /* of a statement on the write lane */
+    PG_GRACE_MS = 5000,          /* beyond the server's own limit: then the connection counts as dead */
+    PG_TX_IDLE_MS = 60000,       /* the server ends a transaction that is left alone so long */
     PG_BACKOFF_FIRST_MS = 50,
     PG_BACKOFF_MAX_MS = 800,
-    PG_BATCH_MAX = 16,             /* statements per sync on the read lane */
-    PG_IN_FLIGHT_MAX = 256,        /* calls per connection on the read lane; more wait in the queue */
-    PG_QUEUE_MAX = 20000,          /* calls per lane */
-    PG_WRITE_KEEP = 4,             /* idle connections that stay open */
-    PG_IDLE_MS = 30000,            /* others are closed after this */
+    PG_BATCH_MAX = 16,      /* statements per sync on the read lane */
+    PG_IN_FLIGHT_MAX = 256, /* calls per connection on the read lane; more wait in the queue */
+    PG_QUEUE_MAX = 20000,   /* calls per lane */
+    PG_WRITE_KEEP = 4,      /* idle connections that stay open */
+    PG_IDLE_MS = 30000,     /* others are closed after this */
     PG_PARAMS_MAX = 128,
-    PG_PARAM_BYTES_MAX = 1 << 30,  /* what PostgreSQL takes */
-    PG_TRIES_MAX = 3,              /* of a call that was not executed */
-    PG_STRIKES_MAX = 3,            /* losses of a prepared statement until it is not prepared any more */
-    PG_WORN_BYTES = 8 << 20        /* libpq keeps the memory of its largest message: such a connection is replaced */
+    PG_PARAM_BYTES_MAX = 1 << 30, /* what PostgreSQL takes */
+    PG_TRIES_MAX = 3,             /* of a call that was not executed */
+    PG_STRIKES_MAX = 3,           /* losses of a prepared statement until it is not prepared any more */
+    PG_WORN_BYTES = 8 << 20 /* libpq keeps the memory of its largest message: such a connection is replaced */
 };
 
 struct pg_lane;
@@ -101,8 +101,8 @@ struct pg_conn {
     ev_tstamp idle_since;
     struct pg_steps steps;
     struct pg_prepared_set prepared;
-    unsigned calls;    /* under way on it */
-    unsigned unsynced; /* calls sent since the last sync */
+    unsigned calls;          /* under way on it */
+    unsigned unsynced;       /* calls sent since the last sync */
     struct pg_call *current; /* write lane: the one call under way */
     struct pg_tx *tx;
     bool must_roll_back; /* its transaction was given up while a statement was running */

@@ -14,8 +14,8 @@ struct redis {
     struct list refused; /* commands that could not be sent: they are told at the end of the turn */
     struct loop_hook tell_refused;
     struct list ready_waiters;
-    struct arena scratch; /* of one answer */
-    bool is_usable;       /* the URL could be read */
+    struct arena scratch;        /* of one answer */
+    bool is_usable;              /* the URL could be read */
     char logged_kind[KIND_SIZE]; /* of the last error that was logged, and when */
     ev_tstamp logged_at;
 };
@@ -40,7 +40,8 @@ struct redis_followers *redis_followers_of(struct redis *rd)
 
 /* ---- answers ---- */
 
-static struct redis_value text_value(struct arena *a, enum redis_type type, const redisReply *reply, bool copies)
+static struct redis_value text_value(struct arena *a, enum redis_type type, const redisReply *reply,
+                                     bool copies)
 {
     struct str text = str_of(reply->str, reply->len);
 
@@ -150,7 +151,8 @@ static bool can_send(const struct redis *rd)
     return rd->link.state == LINK_UP || (rd->link.state == LINK_CONNECTING && !rd->link.has_failed);
 }
 
-static struct command *send_command(struct redis *rd, int argc, const struct str *argv, redis_done_fn done, void *arg)
+static struct command *send_command(struct redis *rd, int argc, const struct str *argv, redis_done_fn done,
+                                    void *arg)
 {
     struct command *command = mem_zalloc(sizeof(*command));
 
@@ -182,7 +184,8 @@ static void on_awaited(void *arg, int rc, const struct redis_value *answer)
     completion_finish(&w->done, rc);
 }
 
-int redis_await(struct redis *rd, struct arena *a, struct redis_value *answer, int argc, const struct str *argv)
+int redis_await(struct redis *rd, struct arena *a, struct redis_value *answer, int argc,
+                const struct str *argv)
 {
     struct waiter w = {.answer = answer};
     struct command *command;
@@ -228,7 +231,8 @@ struct redis *redis_open(struct loop *l, struct str url)
     loop_hook_init(&rd->tell_refused, on_tell_refused);
     rd->is_usable = redis_address_parse(&rd->arena, url, &rd->address) == 0;
     if (!rd->is_usable)
-        log_error("redis", "the URL is not redis://[user[:password]@]host[:port][/db] or unix:///path[?db=n]");
+        log_error("redis",
+                  "the URL is not redis://[user[:password]@]host[:port][/db] or unix:///path[?db=n]");
     redis_link_init(&rd->link, l, "commands", &rd->address);
     rd->link.on_up = on_up;
     rd->link.on_down = on_down;

@@ -55,7 +55,8 @@ void redis_send(struct redis *rd, int argc, const struct str *argv, redis_done_f
  */
 struct redis_follower;
 struct redis_follower *redis_follow(struct redis *rd, struct str key, struct str after_id,
-                                    void (*on_entry)(void *arg, struct str id, const struct redis_value *fields),
+                                    void (*on_entry)(void *arg, struct str id,
+                                                     const struct redis_value *fields),
                                     void (*lost)(void *arg), void *arg);
 void redis_follow_stop(struct redis_follower *f);
 

@@ -42,7 +42,8 @@ static int parse_unix(struct arena *a, struct str rest, struct redis_address *ad
     address->path = decoded.p;
     if (str_is_none(rest))
         return 0;
-    return str_starts(rest, STR("db=")) ? parse_database(str_from_offset(rest, 3), &address->database) : -EINVAL;
+    return str_starts(rest, STR("db=")) ? parse_database(str_from_offset(rest, 3), &address->database)
+                                        : -EINVAL;
 }
 
 static int parse_credentials(struct arena *a, struct str text, struct redis_address *address)

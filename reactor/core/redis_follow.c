@@ -270,7 +270,8 @@ void redis_followers_fini(struct redis_followers *fs)
 }
 
 struct redis_follower *redis_follow(struct redis *rd, struct str key, struct str after_id,
-                                    void (*on_entry)(void *arg, struct str id, const struct redis_value *fields),
+                                    void (*on_entry)(void *arg, struct str id,
+                                                     const struct redis_value *fields),
                                     void (*lost)(void *arg), void *arg)
 {
     struct redis_followers *fs = redis_followers_of(rd);

@@ -16,10 +16,10 @@
 #include <hiredis/async.h>
 
 enum {
-    REDIS_TIMEOUT_MS = 1000,        /* of a command, for its task */
+    REDIS_TIMEOUT_MS = 1000, /* of a command, for its task */
     REDIS_CONNECT_TIMEOUT_MS = 2000,
-    REDIS_SILENCE_MS = 3000,        /* with commands outstanding: then the connection counts as dead */
-    REDIS_BLOCK_MS = 10000,         /* of XREAD */
+    REDIS_SILENCE_MS = 3000, /* with commands outstanding: then the connection counts as dead */
+    REDIS_BLOCK_MS = 10000,  /* of XREAD */
     REDIS_BACKOFF_FIRST_MS = 50,
     REDIS_BACKOFF_MAX_MS = 800,
     REDIS_OUTSTANDING_MAX = 100000, /* commands */
@@ -43,7 +43,7 @@ struct redis_link {
     const char *name; /* for the log */
     const struct redis_address *address;
     enum redis_link_state state;
-    uint64_t connections; /* that came up so far */
+    uint64_t connections;       /* that came up so far */
     redisAsyncContext *context; /* NULL: DOWN, or the host's address is being looked up */
     struct resolve *look_up;
     unsigned attempts;
@@ -57,9 +57,9 @@ struct redis_link {
     int64_t silence_ms;
     ev_tstamp progress_at;
     unsigned outstanding;
-    bool has_failed;  /* the last attempt */
-    bool is_stopped;  /* for good */
-    int64_t client_id; /* on the server */
+    bool has_failed;     /* the last attempt */
+    bool is_stopped;     /* for good */
+    int64_t client_id;   /* on the server */
     const char *trouble; /* why we are ending it */
     void (*on_up)(struct redis_link *link);
     void (*on_down)(struct redis_link *link);
@@ -75,7 +75,8 @@ void redis_link_stop(struct redis_link *link);
 void redis_link_break(struct redis_link *link, const char *trouble);
 
 /* done gets a redisReply, or NULL when the connection was lost. False: not sent, done will not be called. */
-bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, redisCallbackFn *done, void *arg);
+bool redis_link_send(struct redis_link *link, int argc, const struct str *argv, redisCallbackFn *done,
+                     void *arg);
 /* To be called first thing in every done. */
 void redis_link_answered(struct redis_link *link);
 
@@ -88,7 +89,7 @@ struct redis_followers {
     struct redis_link link;
     struct redis_link *commands; /* through which the other is unblocked */
     struct list all;
-    unsigned count; /* without those that have ended and are still on the list */
+    unsigned count;           /* without those that have ended and are still on the list */
     struct loop_hook changed; /* end of the turn: ask for a new set, free what has ended */
     ev_timer nudge;
     bool is_blocked;    /* an XREAD is under way */

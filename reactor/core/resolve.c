@@ -46,7 +46,8 @@ static void look_up(struct resolve *r)
     at = list;
     for (unsigned skip = count > 0 ? r->turn % count : 0; skip > 0; skip--)
         at = at->ai_next;
-    if (at == NULL || getnameinfo(at->ai_addr, at->ai_addrlen, r->address, ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
+    if (at == NULL ||
+        getnameinfo(at->ai_addr, at->ai_addrlen, r->address, ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
         r->address[0] = '\0';
     freeaddrinfo(list);
 }
@@ -122,7 +123,8 @@ static int thread_start(struct resolve *r)
     return rc;
 }
 
-struct resolve *resolve_start(struct loop *l, const char *host, unsigned turn, resolve_done_fn done, void *arg)
+struct resolve *resolve_start(struct loop *l, const char *host, unsigned turn, resolve_done_fn done,
+                              void *arg)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct resolve *r;

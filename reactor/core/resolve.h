@@ -22,7 +22,8 @@ bool resolve_is_needed(const char *host);
  * their attempts reach all of them. done is called later. NULL when no
  * thread can be had.
  */
-struct resolve *resolve_start(struct loop *l, const char *host, unsigned turn, resolve_done_fn done, void *arg);
+struct resolve *resolve_start(struct loop *l, const char *host, unsigned turn, resolve_done_fn done,
+                              void *arg);
 /* done will not be called. */
 void resolve_cancel(struct resolve *r);
 

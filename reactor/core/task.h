@@ -77,7 +77,7 @@ MUST_USE int completion_await(struct completion *c, const char *why, int64_t tim
 MUST_USE int completion_uncancelled_await(struct completion *c, const char *why, int64_t timeout_ms);
 
 /* Statements that must not be torn apart by a switch: asserts that none happens. */
-#define NO_AWAIT                                                                              \
+#define NO_AWAIT                                                                                             \
     for (unsigned no_await_ = task_no_await_begin(); no_await_ != 0; no_await_ = task_no_await_end())
 unsigned task_no_await_begin(void);
 unsigned task_no_await_end(void);

@@ -1,4 +1,5 @@
-/* The one machine-dependent piece of tasks: their contexts. x86-64 has its own switch, the rest uses ucontext. */
+/* The one machine-dependent piece of tasks: their contexts. x86-64 has its own switch, the rest uses
+ * ucontext. */
 #ifndef CORE_TASK_SWITCH_H
 #define CORE_TASK_SWITCH_H
 

@@ -47,17 +47,19 @@ TEST(content_inline_data_is_not_stored_in_public)
     struct content c;
     struct content_error e;
 
-    CHECK_INT(content_parse(a,
-                            parse(a, "[{\"type\":\"image\",\"image\":\"data:image/png;base64,AA\"},"
-                                     "{\"type\":\"audio\",\"format\":\"wav\",\"data\":\"AA\"},"
-                                     "{\"type\":\"audio\",\"format\":\"wav\",\"data\":\"AA\",\"url\":\"https://h/a\"},"
-                                     "{\"type\":\"file\",\"file_data\":\"AA\",\"filename\":\"a.pdf\"}]"),
-                            true, &c, &e),
+    CHECK_INT(content_parse(
+                  a,
+                  parse(a, "[{\"type\":\"image\",\"image\":\"data:image/png;base64,AA\"},"
+                           "{\"type\":\"audio\",\"format\":\"wav\",\"data\":\"AA\"},"
+                           "{\"type\":\"audio\",\"format\":\"wav\",\"data\":\"AA\",\"url\":\"https://h/a\"},"
+                           "{\"type\":\"file\",\"file_data\":\"AA\",\"filename\":\"a.pdf\"}]"),
+                  true, &c, &e),
               0);
-    CHECK_STR(c.stored, STR("[{\"type\":\"text\",\"text\":\"[An image was sent inline and is no longer available.]\"},"
-                            "{\"type\":\"text\",\"text\":\"[wav audio was sent inline and is no longer available.]\"},"
-                            "{\"type\":\"audio\",\"format\":\"wav\",\"data\":\"AA\",\"url\":\"https://h/a\"},"
-                            "{\"type\":\"text\",\"text\":\"['a.pdf' was sent inline and is no longer available.]\"}]"));
+    CHECK_STR(c.stored,
+              STR("[{\"type\":\"text\",\"text\":\"[An image was sent inline and is no longer available.]\"},"
+                  "{\"type\":\"text\",\"text\":\"[wav audio was sent inline and is no longer available.]\"},"
+                  "{\"type\":\"audio\",\"format\":\"wav\",\"data\":\"AA\",\"url\":\"https://h/a\"},"
+                  "{\"type\":\"text\",\"text\":\"['a.pdf' was sent inline and is no longer available.]\"}]"));
     CHECK(str_find(c.live, STR("base64,AA")) > 0);
 }
 
@@ -91,8 +93,9 @@ TEST(content_says_what_is_wrong)
         struct content c;
         struct content_error e = {0};
 
-        if (content_parse(a, parse(a, rows[i].json), false, &c, &e) != -EINVAL || strcmp(e.type, rows[i].type) != 0 ||
-            e.index != rows[i].index || (e.member == NULL) != (rows[i].member == NULL) ||
+        if (content_parse(a, parse(a, rows[i].json), false, &c, &e) != -EINVAL ||
+            strcmp(e.type, rows[i].type) != 0 || e.index != rows[i].index ||
+            (e.member == NULL) != (rows[i].member == NULL) ||
             (e.member != NULL && strcmp(e.member, rows[i].member) != 0))
             test_failed(__FILE__, __LINE__, "%s: %s at %d %s", rows[i].json, e.type, (int)e.index,
                         e.member != NULL ? e.member : "-");

@@ -2,7 +2,8 @@
 
 #include "handlers/history.h"
 
-static struct str write_all(struct arena *a, const struct history_row *rows, size_t count, unsigned results_inline)
+static struct str write_all(struct arena *a, const struct history_row *rows, size_t count,
+                            unsigned results_inline)
 {
     struct json_writer w;
     struct buf b;
@@ -15,8 +16,12 @@ static struct str write_all(struct arena *a, const struct history_row *rows, siz
     return buf_str(&b);
 }
 
-#define CALLS(id) STR("[{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"description\":\"d\"}]")
-#define SENT(id) "\"tool_calls\":[{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}"
+#define CALLS(id)                                                                                            \
+    STR("[{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},"      \
+                         "\"description\":\"d\"}]")
+#define SENT(id)                                                                                             \
+    "\"tool_calls\":[{\"id\":\"" id                                                                          \
+    "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}"
 
 TEST(history_keeps_plain_messages_and_parts)
 {
@@ -44,9 +49,10 @@ TEST(history_puts_results_behind_their_call)
     };
 
     CHECK_STR(write_all(a, rows, nelem(rows), 5),
-              STR("[{\"role\":\"assistant\",\"content\":null," SENT("c1") ","
-                  "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"name\":\"f\",\"content\":\"r1\"},"
-                  "{\"role\":\"user\",\"content\":\"meanwhile\"}]"));
+              STR("[{\"role\":\"assistant\",\"content\":null," SENT(
+                  "c1") ","
+                        "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"name\":\"f\",\"content\":\"r1\"},"
+                        "{\"role\":\"user\",\"content\":\"meanwhile\"}]"));
 }
 
 TEST(history_answers_interrupted_calls)
@@ -57,8 +63,10 @@ TEST(history_answers_interrupted_calls)
     };
     struct str sent = write_all(a, rows, nelem(rows), 5);
 
-    CHECK(str_find(sent, STR("{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"name\":\"f\",\"content\":\"{\\\"error\\\":"
-                             "\\\"interrupted\\\"")) > 0);
+    CHECK(
+        str_find(sent,
+                 STR("{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"name\":\"f\",\"content\":\"{\\\"error\\\":"
+                     "\\\"interrupted\\\"")) > 0);
     CHECK(str_find(sent, STR("interrupted")) < str_find(sent, STR("next")));
 }
 
@@ -87,9 +95,12 @@ TEST(history_compacts_old_results_but_not_the_current_turn)
 
         rows[i] = (struct history_row){
             .role = STR("assistant"),
-            .tool_calls = arena_strf(a, "[{\"id\":\"c%d\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]", i / 2)};
-        rows[i + 1] = (struct history_row){
-            .role = STR("tool"), .content = arena_strf(a, "result%d", i / 2), .tool_call_id = id, .name = STR("f")};
+            .tool_calls = arena_strf(
+                a, "[{\"id\":\"c%d\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]", i / 2)};
+        rows[i + 1] = (struct history_row){.role = STR("tool"),
+                                           .content = arena_strf(a, "result%d", i / 2),
+                                           .tool_call_id = id,
+                                           .name = STR("f")};
     }
     sent = write_all(a, rows, 14, 5);
     CHECK(str_find(sent, STR("result0")) < 0);

@@ -26,8 +26,10 @@ static const struct column chat_columns[] = {
     {"input", COL_OBJECT, COL_NULLABLE},
     {"title", COL_TEXT, COL_NULLABLE, .max = 500},
 };
-static const struct body chat_body = {
-    .name = "ChatCreate", .columns = chat_columns, .columns_count = nelem(chat_columns), .flags = BODY_OPTIONAL};
+static const struct body chat_body = {.name = "ChatCreate",
+                                      .columns = chat_columns,
+                                      .columns_count = nelem(chat_columns),
+                                      .flags = BODY_OPTIONAL};
 static const struct column page_columns[] = {
     {"limit", COL_INT, .ge = "1", .fallback = "100"},
     {"q", COL_TEXT, COL_REQUIRED},
@@ -46,8 +48,10 @@ static const struct route rows[] = {
     {HTTP_GET, "/api/v1/search", RULE_CREDENTIAL, .handler = nothing, .query = &page_query},
     {HTTP_POST, THINGS, RULE_OBJECT, .handler = resource_create, .body = &thing.create, .data = &thing},
     {HTTP_GET, THINGS, RULE_OBJECT, .handler = resource_list, .data = &thing},
-    {HTTP_GET, THINGS "/{name}", RULE_FIXED, "sinas.things.read:all", .handler = resource_get, .data = &thing},
-    {HTTP_PATCH, THINGS "/{id}", RULE_OBJECT, .handler = resource_update, .body = &thing.update, .data = &thing},
+    {HTTP_GET, THINGS "/{name}", RULE_FIXED, "sinas.things.read:all", .handler = resource_get,
+     .data = &thing},
+    {HTTP_PATCH, THINGS "/{id}", RULE_OBJECT, .handler = resource_update, .body = &thing.update,
+     .data = &thing},
     {HTTP_DELETE, THINGS "/{id}", RULE_OBJECT, .handler = resource_delete, .data = &thing},
     {HTTP_POST, "/adapters/openai/v1/chat/completions", RULE_CREDENTIAL, .handler = nothing},
     {HTTP_GET, "/api/v10/decoy", RULE_PUBLIC, .handler = nothing},
@@ -104,10 +108,12 @@ TEST(openapi_titles_and_servers)
     CHECK_RAW(management, "servers", "[{\"url\":\"/api/v1\",\"description\":\"Management API\"}]");
     CHECK_RAW(adapter, "info", "{\"title\":\"SINAS OpenAI Adapter\",\"version\":\"1.0.0\"}");
     CHECK_RAW(adapter, "servers", "[{\"url\":\"/adapters/openai\",\"description\":\"OpenAI Adapter\"}]");
-    CHECK_RAW(root, "tags", "[{\"name\":\"system\"},{\"name\":\"documentation\"},{\"name\":\"agents\"},"
-                            "{\"name\":\"chats\"},{\"name\":\"webhooks\"},{\"name\":\"api\"}]");
+    CHECK_RAW(root, "tags",
+              "[{\"name\":\"system\"},{\"name\":\"documentation\"},{\"name\":\"agents\"},"
+              "{\"name\":\"chats\"},{\"name\":\"webhooks\"},{\"name\":\"api\"}]");
     CHECK_RAW(root, "security", "[{\"BearerAuth\":[]},{\"ApiKeyAuth\":[]}]");
-    CHECK_RAW(root, "components securitySchemes ApiKeyAuth", "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"}");
+    CHECK_RAW(root, "components securitySchemes ApiKeyAuth",
+              "{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"}");
     CHECK_RAW(root, "components securitySchemes BearerAuth scheme", "\"bearer\"");
 }
 
@@ -120,7 +126,8 @@ TEST(openapi_paths_are_listed_once)
     CHECK_INT(json_count(at(paths, "/things")), 2);
     CHECK_INT(json_count(at(paths, "/things/{name}")), 4); /* parameters, get, patch, delete */
     CHECK_RAW(paths, "/things/{name} parameters",
-              "[{\"name\":\"name\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\",\"format\":\"uuid\"}}]");
+              "[{\"name\":\"name\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\","
+              "\"format\":\"uuid\"}}]");
     CHECK_INT(json_count(at(document(a, OPENAPI_RUNTIME), "paths")), 6);
     CHECK_INT(json_count(at(document(a, OPENAPI_ADAPTER), "paths")), 1);
 }
@@ -137,11 +144,13 @@ TEST(openapi_answers_follow_the_rule)
               "\"Permission: `sinas.agents/{namespace}/{name}.chat:own`\"");
     CHECK_RAW(root, "/agents/{namespace}/{name}/chats post summary", "\"Start a chat\"");
     CHECK_RAW(root, "/agents/{namespace}/{name}/chats post requestBody",
-              "{\"required\":false,\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/ChatCreate\"}}}}");
+              "{\"required\":false,\"content\":{\"application/json\":{\"schema\":{\"$ref\":\"#/components/"
+              "schemas/ChatCreate\"}}}}");
     for (size_t i = 0; i < 4; i++) {
         static const char *const statuses[] = {"401", "403", "404", "422"};
 
-        CHECK(json_get(at(root, "/agents/{namespace}/{name}/chats post responses"), str_from(statuses[i])) != NULL);
+        CHECK(json_get(at(root, "/agents/{namespace}/{name}/chats post responses"), str_from(statuses[i])) !=
+              NULL);
     }
     CHECK(at(root, "/agents/{namespace}/{name}/chats post security") == NULL);
     CHECK(at(root, "/chats/{id}/stream get responses 2XX content text/event-stream") != NULL);
@@ -158,7 +167,8 @@ TEST(openapi_kinds_have_schemas_of_their_own)
 {
     const struct json *root = document(a, OPENAPI_MANAGEMENT), *paths = at(root, "paths");
 
-    CHECK_RAW(paths, "/things post responses 201 content application/json schema $ref", "\"#/components/schemas/BigThing\"");
+    CHECK_RAW(paths, "/things post responses 201 content application/json schema $ref",
+              "\"#/components/schemas/BigThing\"");
     CHECK_RAW(paths, "/things get responses 200 content application/json schema",
               "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/BigThing\"}}");
     CHECK_RAW(paths, "/things get summary", "\"Big thing: list\"");
@@ -172,7 +182,8 @@ TEST(openapi_kinds_have_schemas_of_their_own)
 
 TEST(openapi_operation_ids)
 {
-    const struct route row = {HTTP_DELETE, "/api/v1/roles/{name}/members/{user_id}", RULE_OBJECT, .handler = nothing};
+    const struct route row = {HTTP_DELETE, "/api/v1/roles/{name}/members/{user_id}", RULE_OBJECT,
+                              .handler = nothing};
     const struct route verify = {HTTP_POST, "/auth/verify-otp", RULE_PUBLIC, .handler = nothing};
 
     CHECK_STR(openapi_operation_id(a, &row), STR("delete_roles_by_name_members_by_user_id"));
@@ -198,8 +209,9 @@ static const struct json *with_agent(struct arena *a, const struct openapi_agent
 
 TEST(openapi_agent_has_its_own_input)
 {
-    const struct openapi_agent agent = {STR("default"), STR("a (b): c"), STR("Says \"hi\""),
-                                        STR("{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"integer\"}}}")};
+    const struct openapi_agent agent = {
+        STR("default"), STR("a (b): c"), STR("Says \"hi\""),
+        STR("{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"integer\"}}}")};
     const struct json *root = with_agent(a, &agent);
     const struct json *path = at(root, "paths /agents/default/a%20%28b%29%3A%20c/chats");
 
@@ -220,7 +232,8 @@ TEST(openapi_agent_without_schema_takes_any_input)
     CHECK(at(path, "post description") == NULL);
 }
 
-#define HERE "#/paths/~1agents~1a~1b%2520c~1chats/post/requestBody/content/application~1json/schema/properties/input"
+#define HERE                                                                                                 \
+    "#/paths/~1agents~1a~1b%2520c~1chats/post/requestBody/content/application~1json/schema/properties/input"
 
 /* References inside of the agent's schema; what only looks like one stays. */
 static const struct {
@@ -228,7 +241,8 @@ static const struct {
 } references[] = {
     {"{\"$ref\":\"#/$defs/x\",\"$defs\":{\"x\":{}}}", "{\"$ref\":\"" HERE "/$defs/x\",\"$defs\":{\"x\":{}}}"},
     {"{\"$ref\" : \"#\"}", "{\"$ref\" : \"" HERE "\"}"},
-    {"{\"a\":{\"$ref\":\"#/a\"},\"b\":[{\"$ref\":\"#/b\"}]}", "{\"a\":{\"$ref\":\"" HERE "/a\"},\"b\":[{\"$ref\":\"" HERE "/b\"}]}"},
+    {"{\"a\":{\"$ref\":\"#/a\"},\"b\":[{\"$ref\":\"#/b\"}]}",
+     "{\"a\":{\"$ref\":\"" HERE "/a\"},\"b\":[{\"$ref\":\"" HERE "/b\"}]}"},
     {"{\"$ref\":\"https://example.com/x#/a\"}", NULL},
     {"{\"$ref\":\"#anchor\"}", NULL},
     {"{\"description\":\"\\\"$ref\\\":\\\"#/x\\\"\"}", NULL},
@@ -244,15 +258,17 @@ TEST(openapi_agent_references_are_moved_along)
         const struct openapi_agent agent = {STR("a"), STR("b c"), STR_NONE, str_from(references[i].given)};
         const struct json *input = at(with_agent(a, &agent), "paths /agents/a/b%20c/chats " INPUT);
 
-        CHECK_STR(json_raw(input), str_from(references[i].moved != NULL ? references[i].moved : references[i].given));
+        CHECK_STR(json_raw(input),
+                  str_from(references[i].moved != NULL ? references[i].moved : references[i].given));
     }
 }
 
 TEST(openapi_agents_of_different_names_have_different_ids)
 {
     static const struct str names[][2] = {
-        {STR_INIT("a"), STR_INIT("b_c")}, {STR_INIT("a_b"), STR_INIT("c")},    {STR_INIT("a"), STR_INIT("b-c")},
-        {STR_INIT("a"), STR_INIT("b c")}, {STR_INIT("a"), STR_INIT("b_20c")}, {STR_INIT("a"), STR_INIT("bc")},
+        {STR_INIT("a"), STR_INIT("b_c")},   {STR_INIT("a_b"), STR_INIT("c")},
+        {STR_INIT("a"), STR_INIT("b-c")},   {STR_INIT("a"), STR_INIT("b c")},
+        {STR_INIT("a"), STR_INIT("b_20c")}, {STR_INIT("a"), STR_INIT("bc")},
     };
     struct str ids[nelem(names)];
 
@@ -260,7 +276,7 @@ TEST(openapi_agents_of_different_names_have_different_ids)
         const struct openapi_agent agent = {names[i][0], names[i][1], STR_NONE, STR_NONE};
         const struct json *paths = at(with_agent(a, &agent), "paths");
 
-        json_each_member(m, paths) {
+        json_each_member (m, paths) {
             ids[i] = json_get_text(json_get(json_value(m), STR("post")), STR("operationId"));
         }
         for (size_t k = 0; k < i; k++)

@@ -19,8 +19,8 @@ static size_t operations_count(const struct json *paths, const struct str *id)
 {
     size_t count = 0;
 
-    json_each_member(path, paths) {
-        json_each_member(method, json_value(path)) {
+    json_each_member (path, paths) {
+        json_each_member (method, json_value(path)) {
             struct str found = json_get_text(json_value(method), STR("operationId"));
 
             count += !str_is_none(found) && (id == NULL || str_eq(found, *id));
@@ -54,9 +54,10 @@ TEST(openapi_schemas_have_names_of_their_own)
     for (unsigned doc = 0; doc < OPENAPI_DOCS; doc++) {
         const struct json *schemas = json_get(json_get(document(a, doc), STR("components")), STR("schemas"));
 
-        json_each_member(m, schemas) {
+        json_each_member (m, schemas) {
             if (json_get(schemas, json_text(json_key(m))) != json_value(m))
-                test_failed(__FILE__, __LINE__, "two schemas are called " STR_FMT, STR_ARG(json_text(json_key(m))));
+                test_failed(__FILE__, __LINE__, "two schemas are called " STR_FMT,
+                            STR_ARG(json_text(json_key(m))));
         }
     }
 }

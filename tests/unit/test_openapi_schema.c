@@ -33,7 +33,8 @@ static const struct {
     {{"f", COL_INT, .ge = "1", .le = "1000", .fallback = "100"},
      "{\"type\":\"integer\",\"format\":\"int32\",\"minimum\":1,\"maximum\":1000,\"default\":100}"},
     {{"f", COL_BIGINT, .gt = "0"}, "{\"type\":\"integer\",\"format\":\"int64\",\"exclusiveMinimum\":0}"},
-    {{"f", COL_NUMBER, COL_NULLABLE, .lt = "2.5"}, "{\"type\":[\"number\",\"null\"],\"exclusiveMaximum\":2.5}"},
+    {{"f", COL_NUMBER, COL_NULLABLE, .lt = "2.5"},
+     "{\"type\":[\"number\",\"null\"],\"exclusiveMaximum\":2.5}"},
     {{"f", COL_BOOL, .fallback = "false"}, "{\"type\":\"boolean\",\"default\":false}"},
     {{"f", COL_UUID}, "{\"type\":\"string\",\"format\":\"uuid\"}"},
     {{"f", COL_TIME}, "{\"type\":\"string\",\"format\":\"date-time\"}"},
@@ -47,8 +48,10 @@ static const struct {
      "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Part\"},\"maxItems\":3}"},
     {{"f", COL_ARRAY}, "{\"type\":\"array\"}"},
     {{"f", COL_ARRAY, .item = &texts_item},
-     "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":8}}}"},
-    {{"f", COL_TEXTS, .fallback = "[]"}, "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"default\":[]}"},
+     "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1,"
+     "\"maxLength\":8}}}"},
+    {{"f", COL_TEXTS, .fallback = "[]"},
+     "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"default\":[]}"},
     {{"f", COL_ANY}, "{}"},
     {{"f", COL_ANY, COL_NULLABLE}, "{}"},
 };
@@ -79,8 +82,7 @@ static const struct column thing_columns[] = {
 static const struct body thing_create = BODY("ThingCreate", thing_columns);
 static const struct body thing_update = BODY_UPDATE("ThingUpdate", thing_columns);
 
-#define PARTS \
-    "\"parts\":{\"type\":[\"array\",\"null\"],\"items\":{\"$ref\":\"#/components/schemas/Part\"}}"
+#define PARTS "\"parts\":{\"type\":[\"array\",\"null\"],\"items\":{\"$ref\":\"#/components/schemas/Part\"}}"
 
 static struct str body_of(struct arena *a, const struct body *b)
 {

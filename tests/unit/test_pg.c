@@ -16,25 +16,31 @@ static const unsigned text_type[] = {OID_TEXT};
 static const unsigned int_text_types[] = {OID_INT, OID_TEXT};
 static const unsigned all_types[] = {OID_TEXT, OID_BYTEA, OID_TEXTS, OID_INT};
 
-#define STATEMENT(ident, lane_, types, text_)                                             \
-    static const struct sql_stmt ident = {                                                \
-        .name = "t_" #ident, .text = text_, .lane = lane_, .params_count = nelem(types), .param_types = types}
-#define STATEMENT0(ident, lane_, text_) \
+#define STATEMENT(ident, lane_, types, text_)                                                                \
+    static const struct sql_stmt ident = {.name = "t_" #ident,                                               \
+                                          .text = text_,                                                     \
+                                          .lane = lane_,                                                     \
+                                          .params_count = nelem(types),                                      \
+                                          .param_types = types}
+#define STATEMENT0(ident, lane_, text_)                                                                      \
     static const struct sql_stmt ident = {.name = "t_" #ident, .text = text_, .lane = lane_}
 
 STATEMENT(twice, SQL_READ, int_type, "select $1 * 2 as n, pg_backend_pid() as pid");
 STATEMENT(quotient, SQL_READ, int_type, "select 100 / $1 as n");
-STATEMENT(echo, SQL_READ, all_types, "select $1 as text, encode($2, 'hex') as bytes, $3 as texts, $4 as number");
+STATEMENT(echo, SQL_READ, all_types,
+          "select $1 as text, encode($2, 'hex') as bytes, $3 as texts, $4 as number");
 STATEMENT0(nap, SQL_READ, "select pg_sleep(30)");
 STATEMENT0(write_in_read_lane, SQL_READ, "insert into t_items (id) values (1)");
-STATEMENT0(tables, SQL_WRITE,
-           "create table t_items (id int primary key, label text check (label <> 'bad'), other int references "
-           "t_items deferrable initially deferred, must text not null default 'x')");
+STATEMENT0(
+    tables, SQL_WRITE,
+    "create table t_items (id int primary key, label text check (label <> 'bad'), other int references "
+    "t_items deferrable initially deferred, must text not null default 'x')");
 STATEMENT0(drop_tables, SQL_WRITE, "drop table if exists t_items");
 STATEMENT(insert_item, SQL_WRITE, int_text_types, "insert into t_items (id, label) values ($1, $2)");
 STATEMENT(insert_orphan, SQL_WRITE, int_type, "insert into t_items (id, other) values ($1, 999)");
 STATEMENT(insert_null, SQL_WRITE, int_type, "insert into t_items (id, must) values ($1, null)");
-STATEMENT(count_items, SQL_READ, text_type, "select count(*) as n from t_items where label = $1 or $1 is null");
+STATEMENT(count_items, SQL_READ, text_type,
+          "select count(*) as n from t_items where label = $1 or $1 is null");
 STATEMENT0(all_items, SQL_READ, "select * from t_items order by id");
 STATEMENT0(add_column, SQL_WRITE, "alter table t_items add column more int");
 STATEMENT0(deallocate, SQL_WRITE, "deallocate all");
@@ -478,7 +484,8 @@ static void stale_body(struct scene *s)
 
     fresh_tables(s);
     for (int i = 0; i < 10; i++) {
-        /* The write lane uses the connection that was used last: this takes the statement from under the next. */
+        /* The write lane uses the connection that was used last: this takes the statement from under the
+         * next. */
         CHECK_INT(insert_item_await(s, NULL, i, STR("a"), &rows), 1);
         CHECK(exec(s, NULL, &deallocate, &rows) >= 0);
     }
@@ -667,8 +674,9 @@ TEST_SERVERS(migrate_twice_is_once)
 
 static void migrate_others(const char *url)
 {
-    static const struct migration old[] = {{1, "0001_a", "aa", "create table a (x int)"},
-                                           {2, "0002_b", "bb", "create table b (x int); insert into b values (1)"}};
+    static const struct migration old[] = {
+        {1, "0001_a", "aa", "create table a (x int)"},
+        {2, "0002_b", "bb", "create table b (x int); insert into b values (1)"}};
     static const struct migration changed[] = {{1, "0001_a", "zz", "create table a (x int)"},
                                                {2, "0002_b", "bb", "create table b (x int)"}};
     static const struct migration broken[] = {{1, "0001_a", "aa", "create table a (x int)"},
@@ -740,9 +748,12 @@ static void epoch_moves(const char *url)
         {"update roles set description = 'd'", false},
         {"insert into user_roles (role_id, user_id) select r.id, u.id from roles r, users u", true},
         {"update user_roles set active = false, removed_at = now()", true},
-        {"insert into role_permissions (role_id, permission_key, permission_value) select id, 'k', true from roles", true},
+        {"insert into role_permissions (role_id, permission_key, permission_value) select id, 'k', true from "
+         "roles",
+         true},
         {"update role_permissions set permission_value = false", true},
-        {"insert into api_keys (user_id, name, key_hash, key_prefix) select id, 'k', repeat('a', 64), 'a' from users",
+        {"insert into api_keys (user_id, name, key_hash, key_prefix) select id, 'k', repeat('a', 64), 'a' "
+         "from users",
          true},
         {"update api_keys set last_used_at = now()", false},
         {"update api_keys set is_active = false", true},
@@ -793,7 +804,8 @@ static void wire_ts_forms(const char *url)
     pq = PQconnectdb(url);
     PQclear(PQexec(pq, "set timezone = 'Asia/Kathmandu'; set datestyle = 'SQL, DMY'; set lc_time = 'C'"));
     for (size_t i = 0; i < nelem(forms); i++) {
-        PGresult *result = PQexecParams(pq, "select wire_ts($1::timestamptz)", 1, NULL, &forms[i][0], NULL, NULL, 0);
+        PGresult *result =
+            PQexecParams(pq, "select wire_ts($1::timestamptz)", 1, NULL, &forms[i][0], NULL, NULL, 0);
 
         CHECK_STR(str_from(PQgetvalue(result, 0, 0)), str_from(forms[i][1]));
         PQclear(result);

@@ -87,15 +87,16 @@ TEST(redis_address_refuses)
 
 /* ---- commands ---- */
 
-#define COMMAND(s, answer, ...)                                                                     \
-    redis_await((s)->rd, (s)->a, (answer), (int)nelem(((const struct str[]){__VA_ARGS__})),          \
+#define COMMAND(s, answer, ...)                                                                              \
+    redis_await((s)->rd, (s)->a, (answer), (int)nelem(((const struct str[]){__VA_ARGS__})),                  \
                 (const struct str[]){__VA_ARGS__})
 
 static void commands_body(struct scene *s)
 {
     struct redis_value v;
 
-    CHECK_INT(COMMAND(s, &v, STR("SET"), STR("t:key"), str_of("a\0\r\nb", 5)), 0); /* goes out behind the handshake */
+    CHECK_INT(COMMAND(s, &v, STR("SET"), STR("t:key"), str_of("a\0\r\nb", 5)),
+              0); /* goes out behind the handshake */
     CHECK_INT(v.type, REDIS_STATUS);
     CHECK_STR(v.text, STR("OK"));
     CHECK(redis_is_up(s->rd));
@@ -276,7 +277,8 @@ static void kill_body(struct scene *s)
 {
     struct redis_value v;
 
-    CHECK_INT(COMMAND(s, &v, STR("CLIENT"), STR("KILL"), STR("TYPE"), STR("normal"), STR("SKIPME"), STR("no")), 0);
+    CHECK_INT(
+        COMMAND(s, &v, STR("CLIENT"), STR("KILL"), STR("TYPE"), STR("normal"), STR("SKIPME"), STR("no")), 0);
     CHECK(servers_wait_await(is_down, s));
     CHECK_INT(redis_ready_await(s->rd, 5000), 0);
     CHECK_INT(COMMAND(s, &v, STR("PING")), 0);
@@ -360,7 +362,9 @@ static void add_entries(struct scene *s, struct str key, int from, int to)
     struct redis_value v;
 
     for (int i = from; i <= to; i++)
-        CHECK_INT(COMMAND(s, &v, STR("XADD"), key, arena_strf(s->a, "7-%d", i), STR("n"), arena_strf(s->a, "%d", i)), 0);
+        CHECK_INT(COMMAND(s, &v, STR("XADD"), key, arena_strf(s->a, "7-%d", i), STR("n"),
+                          arena_strf(s->a, "%d", i)),
+                  0);
 }
 
 static void follow_body(struct scene *s)

@@ -4,9 +4,9 @@
 
 static const unsigned int_type[] = {23};
 
-#define STATEMENT(ident, lane_, n, text_)                                                    \
-    static const struct sql_stmt ident = {.name = "r_" #ident, .text = text_, .lane = lane_, \
-                                          .params_count = n, .param_types = int_type}
+#define STATEMENT(ident, lane_, n, text_)                                                                    \
+    static const struct sql_stmt ident = {                                                                   \
+        .name = "r_" #ident, .text = text_, .lane = lane_, .params_count = n, .param_types = int_type}
 
 STATEMENT(drop_table, SQL_WRITE, 0, "drop table if exists r_items");
 STATEMENT(create_table, SQL_WRITE, 0, "create table r_items (id int primary key check (id < 100))");
@@ -56,8 +56,11 @@ static int count(struct scene *s)
 static void scene_run(struct arena *a, void (*body)(struct scene *s), struct str url)
 {
     struct scene *s = arena_zalloc(a, sizeof(*s));
-    const struct pg_options options = {.url = url, .read_connections = 2, .write_connections = 2,
-                                       .statement_timeout_ms = 2000, .application_name = "sinas-unit-req"};
+    const struct pg_options options = {.url = url,
+                                       .read_connections = 2,
+                                       .write_connections = 2,
+                                       .statement_timeout_ms = 2000,
+                                       .application_name = "sinas-unit-req"};
 
     s->server.db = pg_open(servers_loop(), &options);
     arena_init(&s->r.arena);
