@@ -2,6 +2,7 @@
  * file. */
 #include "base/conf.h"
 #include "handlers/api_key_command.h"
+#include "handlers/routes_command.h"
 #include "migrate.h"
 #include "proc.h"
 #include "serve.h"
@@ -75,6 +76,7 @@ static const struct command {
     {"init", command_init, "[FILE]: write an environment file with fresh keys (default .env)"},
     {"create-api-key", command_create_api_key,
      "[--name N] [--permission P] … [--minutes N]: print a new key of the superadmin"},
+    {"routes", command_routes, "print the route table as JSON: every path with the rule of who may use it"},
     {"help", command_help, "print this list"},
     {"version", command_version, "print the version"},
 };
